@@ -1,0 +1,1 @@
+//! The node side: attestation, sync, cache, Workload API.

@@ -1,0 +1,1 @@
+//! The SQL data store, in SPIRE's schema.

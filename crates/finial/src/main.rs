@@ -1,0 +1,2 @@
+//! The one binary: server, agent, demo.
+fn main() {}

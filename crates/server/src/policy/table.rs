@@ -1,0 +1,111 @@
+//! The table of methods and the callers that they admit. Pure.
+
+/// The kinds of caller that a method admits besides nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Whoever can connect.
+    pub anyone: bool,
+    /// The operator on the private socket.
+    pub local: bool,
+    /// An identity listed in `admin_ids` or whose entry says admin.
+    pub admin: bool,
+    /// An identity whose entry says downstream.
+    pub downstream: bool,
+    /// An attested agent with its current SVID.
+    pub agent: bool,
+}
+
+/// As what a caller was let in; the names are those of the log field `authorized_as`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// Nobody in particular.
+    Anyone,
+    /// The operator on the private socket.
+    Local,
+    /// An administrator.
+    Admin,
+    /// A downstream server.
+    Downstream,
+    /// An agent.
+    Agent,
+}
+
+impl Grant {
+    /// The value of the log field `authorized_as`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Anyone => "nobody",
+            Self::Local => "local",
+            Self::Admin => "admin",
+            Self::Downstream => "downstream",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+const NOBODY: Access = Access { anyone: false, local: false, admin: false, downstream: false, agent: false };
+const ANYONE: Access = Access { anyone: true, ..NOBODY };
+const LOCAL: Access = Access { local: true, ..NOBODY };
+const OPERATOR: Access = Access { local: true, admin: true, ..NOBODY };
+const AGENT: Access = Access { agent: true, ..NOBODY };
+const OPERATOR_OR_AGENT: Access = Access { local: true, admin: true, agent: true, ..NOBODY };
+
+const AGENTS: &str = "/spire.api.server.agent.v1.Agent/";
+const BUNDLES: &str = "/spire.api.server.bundle.v1.Bundle/";
+const ENTRIES: &str = "/spire.api.server.entry.v1.Entry/";
+const SVIDS: &str = "/spire.api.server.svid.v1.SVID/";
+const DEBUG: &str = "/spire.api.server.debug.v1.Debug/";
+const LOGGER: &str = "/spire.api.server.logger.v1.Logger/";
+const HEALTH: &str = "/grpc.health.v1.Health/";
+
+/// The callers that a method (`/package.Service/Method`) admits; `None` for a method that is not served.
+pub fn access_of(path: &str) -> Option<Access> {
+    let (service, method) = path.split_at(path.rfind('/')? + 1);
+    Some(match (service, method) {
+        (BUNDLES, "GetBundle") | (AGENTS, "AttestAgent") => ANYONE,
+        (SVIDS, "BatchNewX509SVID" | "NewJWTSVID" | "BatchNewWITSVID") => AGENT,
+        (ENTRIES, "GetAuthorizedEntries" | "SyncAuthorizedEntries") => AGENT,
+        (AGENTS, "RenewAgent" | "PostStatus") => AGENT,
+        (BUNDLES, "GetFederatedBundle") => OPERATOR_OR_AGENT,
+        (SVIDS, "MintX509SVID" | "MintJWTSVID" | "MintWITSVID") => OPERATOR,
+        (
+            BUNDLES,
+            "AppendBundle"
+            | "CountBundles"
+            | "ListFederatedBundles"
+            | "BatchCreateFederatedBundle"
+            | "BatchUpdateFederatedBundle"
+            | "BatchSetFederatedBundle"
+            | "BatchDeleteFederatedBundle",
+        ) => OPERATOR,
+        (
+            ENTRIES,
+            "CountEntries" | "ListEntries" | "GetEntry" | "BatchCreateEntry" | "BatchUpdateEntry"
+            | "BatchDeleteEntry",
+        ) => OPERATOR,
+        (
+            AGENTS,
+            "CountAgents" | "ListAgents" | "GetAgent" | "DeleteAgent" | "BanAgent" | "CreateJoinToken",
+        ) => OPERATOR,
+        (DEBUG, "GetInfo") => LOCAL,
+        (LOGGER, "GetLogger" | "SetLogLevel" | "ResetLogLevel") => LOCAL,
+        (HEALTH, "Check" | "List" | "Watch") => LOCAL,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sample_of_the_table() {
+        assert_eq!(access_of("/spire.api.server.bundle.v1.Bundle/GetBundle"), Some(ANYONE));
+        assert_eq!(access_of("/spire.api.server.svid.v1.SVID/NewJWTSVID"), Some(AGENT));
+        assert_eq!(access_of("/spire.api.server.entry.v1.Entry/BatchCreateEntry"), Some(OPERATOR));
+        assert_eq!(access_of("/spire.api.server.debug.v1.Debug/GetInfo"), Some(LOCAL));
+        assert_eq!(access_of("/spire.api.server.entry.v1.Entry/"), None);
+        assert_eq!(access_of("/spire.api.server.entry.v1.Entry/Nope"), None);
+        assert_eq!(access_of("nonsense"), None);
+    }
+}

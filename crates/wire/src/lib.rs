@@ -1,0 +1,1 @@
+//! The border: protobuf to domain, codes to statuses, sockets, peers, TLS.
