@@ -1,1 +1,17 @@
-//! The SQL data store, in SPIRE's schema.
+//! The server's memory on SQL, in SPIRE's own schema.
+//!
+//! For the door, which opens a store and hands it to the server as `plugin::datastore::DataStore`. A
+//! database file that a SPIRE server left behind opens in place, and goes back to SPIRE unharmed: tables,
+//! columns, index names, time texts and protobuf blobs are SPIRE's. Knows neither API types nor gRPC.
+//!
+//! `schema` says what a database looks like and how an older one becomes that; `codec` and `time` turn
+//! columns into domain values and back; `rules` are the checks that SPIRE's store makes; `sqlite` has the
+//! connections and one module per role of the contract.
+
+mod codec;
+mod rules;
+mod schema;
+mod sqlite;
+mod time;
+
+pub use sqlite::{MigrationPolicy, SqliteConfig, SqliteStore};

@@ -128,12 +128,16 @@ const RSA_MAX_BITS: usize = 8192;
 ///
 /// The encoding is the only one that the key has: named curves, uncompressed points that lie on their
 /// curve, `NULL` parameters for RSA. So two keys are equal exactly when their bytes are.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PublicKey {
-    spki: Arc<[u8]>,
+#[derive(Clone)]
+pub struct PublicKey(Arc<PublicKeyParts>);
+
+struct PublicKeyParts {
+    spki: Vec<u8>,
     kind: PublicKeyKind,
     /// Where in `spki` the content of the bit string begins; it reaches to the end.
     bits_at: usize,
+    /// Ready for the usual signatures of this kind of key: reading a key costs the library a microsecond.
+    usual: ParsedPublicKey,
 }
 
 impl PublicKey {
@@ -143,25 +147,26 @@ impl PublicKey {
     /// compressed points, points off the curve, and whatever is not DER.
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         let (kind, bits) = read_spki(der).map_err(|DerError| KeyError::Unsupported)?;
-        // Only the library can tell whether a point lies on its curve.
-        ParsedPublicKey::new(VerifyingAlgorithm::any_of(kind).get(), bits)
-            .map_err(|_| KeyError::Unsupported)?;
-        Ok(Self { spki: der.into(), kind, bits_at: der.len() - bits.len() })
+        let algorithm = VerifyingAlgorithm::of(kind, kind.usual_signature()).ok_or(KeyError::Unsupported)?;
+        // The library also checks what we cannot: whether a point lies on its curve.
+        let usual = ParsedPublicKey::new(algorithm.get(), bits).map_err(|_| KeyError::Unsupported)?;
+        let bits_at = der.len() - bits.len();
+        Ok(Self(Arc::new(PublicKeyParts { spki: der.to_vec(), kind, bits_at, usual })))
     }
 
     /// The `SubjectPublicKeyInfo` in DER.
     pub fn spki(&self) -> &[u8] {
-        &self.spki
+        &self.0.spki
     }
 
     /// What the key is.
     pub fn kind(&self) -> PublicKeyKind {
-        self.kind
+        self.0.kind
     }
 
     /// The content of the public-key bit string: an uncompressed point, or an `RSAPublicKey` in DER.
     pub fn bits(&self) -> &[u8] {
-        &self.spki[self.bits_at..]
+        &self.0.spki[self.0.bits_at..]
     }
 
     /// SHA-1 of the public-key bit string: the subject key ID (RFC 5280 §4.2.1.2, method 1).
@@ -174,12 +179,12 @@ impl PublicKey {
 
     /// SHA-256 of the `SubjectPublicKeyInfo` in hexadecimal.
     pub fn fingerprint(&self) -> String {
-        to_hex(digest::digest(&digest::SHA256, &self.spki).as_ref())
+        to_hex(digest::digest(&digest::SHA256, self.spki()).as_ref())
     }
 
     /// Checks that `signature` is this key's signature of `message`.
     pub fn verify(&self, scheme: SignatureScheme, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
-        if !scheme.fits(self.kind) {
+        if !scheme.fits(self.kind()) {
             return Err(KeyError::SchemeMismatch);
         }
         self.verify_with(scheme.algorithm(), message, signature)
@@ -192,22 +197,45 @@ impl PublicKey {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), KeyError> {
-        let verifying = VerifyingAlgorithm::of(self.kind, algorithm).ok_or(KeyError::SchemeMismatch)?;
-        UnparsedPublicKey::new(verifying.get(), self.bits())
-            .verify(message, signature)
-            .map_err(|_| KeyError::BadSignature)
+        let verified = if algorithm == self.kind().usual_signature() {
+            self.0.usual.verify_sig(message, signature)
+        } else {
+            let other = VerifyingAlgorithm::of(self.kind(), algorithm).ok_or(KeyError::SchemeMismatch)?;
+            UnparsedPublicKey::new(other.get(), self.bits()).verify(message, signature)
+        };
+        verified.map_err(|_| KeyError::BadSignature)
     }
 
     /// How this key signs certificates when it is SPIRE's: by its curve, RSA with SHA-256. Nothing for the
     /// kinds of key that SPIRE does not make.
     pub fn certificate_scheme(&self) -> Option<SignatureScheme> {
-        match self.kind {
+        match self.kind() {
             PublicKeyKind::EcP256 => Some(SignatureScheme::EcdsaP256Sha256),
             PublicKeyKind::EcP384 => Some(SignatureScheme::EcdsaP384Sha384),
             PublicKeyKind::EcP521 => Some(SignatureScheme::EcdsaP521Sha512),
             PublicKeyKind::Rsa(_) => Some(SignatureScheme::RsaPkcs1Sha256),
             PublicKeyKind::Ed25519 => None,
         }
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.spki() == other.spki()
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl std::hash::Hash for PublicKey {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.spki().hash(state);
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublicKey").field("kind", &self.kind()).field("spki", &to_hex(self.spki())).finish()
     }
 }
 
@@ -260,3 +288,6 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

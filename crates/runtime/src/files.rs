@@ -69,7 +69,9 @@ fn advice(kind: io::ErrorKind) -> Option<&'static str> {
     Some(match kind {
         Kind::StorageFull => "the disk is full: free some space or choose another directory",
         Kind::QuotaExceeded => "the disk quota is used up: free some space or raise the quota",
-        Kind::ReadOnlyFilesystem => "the file system is read-only: mount it writable or choose another directory",
+        Kind::ReadOnlyFilesystem => {
+            "the file system is read-only: mount it writable or choose another directory"
+        }
         Kind::PermissionDenied => "check the owner and the mode of the file and of the directories above it",
         Kind::FileTooLarge => "the file is larger than it may be: is it the right one?",
         Kind::NotADirectory => "a part of the path is a file, not a directory",
@@ -227,7 +229,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_so() {
         let full = Path::new("/dev/full");
-        let error = File::options().write(true).open(full).and_then(|mut file| file.write_all(b"x")).unwrap_err();
+        let error =
+            File::options().write(true).open(full).and_then(|mut file| file.write_all(b"x")).unwrap_err();
         let error = FileError::new("write", full, error);
         expect_test::expect![[
             r#"cannot write /dev/full (the disk is full: free some space or choose another directory)"#

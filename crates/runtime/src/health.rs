@@ -228,7 +228,12 @@ impl Registry {
 fn log_change(name: &str, before: &CheckStatus, state: &State, now: SystemTime) {
     match state.problem() {
         Some(problem) if state.started.unwrap_or(true) => {
-            tracing::error!(check = name, error = problem, subsystem_name = "health", "Health check has failed");
+            tracing::error!(
+                check = name,
+                error = problem,
+                subsystem_name = "health",
+                "Health check has failed"
+            );
         }
         // While starting, the same trouble is said once.
         Some(problem) if before.checked_at.is_none() || before.state.problem() != Some(problem) => {
@@ -267,7 +272,8 @@ mod tests {
         let registry = Registry::new(Arc::new(clock.clone()));
         let well = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&well);
-        let check = move || if told.load(Ordering::Relaxed) { State::well() } else { State::unwell("warming") };
+        let check =
+            move || if told.load(Ordering::Relaxed) { State::well() } else { State::unwell("warming") };
         registry.add("server", check).unwrap();
         assert_eq!(registry.add("server", State::well), Err(AlreadyAdded("server".into())));
         assert!(!registry.report().borrow().ready());

@@ -15,13 +15,13 @@
 
 mod format;
 mod level;
+mod options;
 mod record;
 mod sink;
 
 use std::cell::RefCell;
 use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -34,88 +34,19 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::files::FileError;
 use format::{Precision, Style};
 use record::{Fields, Record};
 use sink::Sink;
 
 pub use level::{Level, UnknownLevel};
+pub use options::{Format, Options, SourceLocation, UnknownFormat};
 pub use record::{FieldValue, chain};
 pub use sink::{Buffer, Output};
 
 /// The targets that are shown at the configured level.
 const OWN_TARGET_PREFIX: &str = "finial";
-
-/// SPIRE's `log_format`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Format {
-    /// `""`: text with times in whole seconds.
-    #[default]
-    Default,
-    /// `text`: text with times in nanoseconds.
-    Text,
-    /// `json`: one JSON object per line, times in nanoseconds.
-    Json,
-}
-
-/// Text that names no format.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown logger format: {0:?}")]
-pub struct UnknownFormat(pub String);
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        match text.to_ascii_lowercase().as_str() {
-            "" => Ok(Self::Default),
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(UnknownFormat(text.to_owned())),
-        }
-    }
-}
-
-/// Whether lines say where in the source they come from (`file`, `func`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SourceLocation {
-    /// Not said.
-    #[default]
-    Hidden,
-    /// Said.
-    Shown,
-}
-
-/// How to log.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The level at launch.
-    pub level: Level,
-    /// The shape of a line.
-    pub format: Format,
-    /// Where lines go.
-    pub output: Output,
-    /// Whether lines carry `file` and `func`.
-    pub source_location: SourceLocation,
-    /// Stamps the lines.
-    pub clock: Arc<dyn Clock>,
-    /// The zone of the stamps; `None`: the system's.
-    pub zone: Option<TimeZone>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            level: Level::Info,
-            format: Format::Default,
-            output: Output::Stdout,
-            source_location: SourceLocation::Hidden,
-            clock: Arc::new(SystemClock),
-            zone: None,
-        }
-    }
-}
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -195,7 +126,8 @@ impl Handle {
         if level > self.level() {
             return;
         }
-        let mut collected = Fields { message: message.to_owned(), ..Fields::default() };
+        let mut collected = Fields::default();
+        message.clone_into(&mut collected.message);
         for (name, value) in fields {
             collected.set(name, value);
         }
@@ -221,7 +153,8 @@ impl Core {
 
     fn shows(&self, metadata: &Metadata<'_>) -> bool {
         let level = self.level();
-        let allowed = if metadata.target().starts_with(OWN_TARGET_PREFIX) { level } else { level.min(Level::Warn) };
+        let allowed =
+            if metadata.target().starts_with(OWN_TARGET_PREFIX) { level } else { level.min(Level::Warn) };
         *metadata.level() <= allowed.filter()
     }
 

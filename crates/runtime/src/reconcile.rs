@@ -77,13 +77,21 @@ pub struct Reconciler {
 
 impl fmt::Debug for Reconciler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reconciler").field("name", &self.name).field("period", &self.period).finish_non_exhaustive()
+        f.debug_struct("Reconciler")
+            .field("name", &self.name)
+            .field("period", &self.period)
+            .finish_non_exhaustive()
     }
 }
 
 impl Reconciler {
     /// `activate` makes one run. It first runs as soon as the reconciler starts, then every `period`.
-    pub fn new<M, F, E>(name: impl Into<String>, clock: Arc<dyn Clock>, period: Duration, mut activate: M) -> Self
+    pub fn new<M, F, E>(
+        name: impl Into<String>,
+        clock: Arc<dyn Clock>,
+        period: Duration,
+        mut activate: M,
+    ) -> Self
     where
         M: FnMut() -> F + Send + 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -188,13 +196,14 @@ mod tests {
         let clock = TestClock::at_unix(0);
         let count = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&count);
-        let reconciler = Reconciler::new("count", Arc::new(clock.clone()), Duration::from_secs(10), move || {
-            let counter = Arc::clone(&counter);
-            async move {
-                counter.fetch_add(1, Ordering::Relaxed);
-                Ok::<(), BoxError>(())
-            }
-        });
+        let reconciler =
+            Reconciler::new("count", Arc::new(clock.clone()), Duration::from_secs(10), move || {
+                let counter = Arc::clone(&counter);
+                async move {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    Ok::<(), BoxError>(())
+                }
+            });
         let (bell, mut status) = (reconciler.bell(), reconciler.status());
         let shutdown = Shutdown::new();
         let running = tokio::spawn(reconciler.run(shutdown.clone()));
@@ -215,17 +224,18 @@ mod tests {
     async fn failures_and_panics_are_retried_and_seen() {
         let clock = TestClock::at_unix(0);
         let mut attempts = 0;
-        let reconciler = Reconciler::new("flaky", Arc::new(clock.clone()), Duration::from_secs(60), move || {
-            attempts += 1;
-            let attempt = attempts;
-            async move {
-                match attempt {
-                    1 => Err("no luck"),
-                    2 => panic!("worse luck"),
-                    _ => Ok(()),
+        let reconciler =
+            Reconciler::new("flaky", Arc::new(clock.clone()), Duration::from_secs(60), move || {
+                attempts += 1;
+                let attempt = attempts;
+                async move {
+                    match attempt {
+                        1 => Err("no luck"),
+                        2 => panic!("worse luck"),
+                        _ => Ok(()),
+                    }
                 }
-            }
-        });
+            });
         let mut status = reconciler.status();
         let shutdown = Shutdown::new();
         let running = tokio::spawn(reconciler.run(shutdown.clone()));

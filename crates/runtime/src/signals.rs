@@ -7,6 +7,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::logging::{Handle, chain};
 use crate::tasks::Shutdown;
 
 /// SIGINT or SIGTERM.
@@ -72,6 +73,19 @@ impl UserSignal {
         if self.0.recv().await.is_none() {
             // The runtime is going away: there will be no more signals.
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Reopens the log file on every SIGUSR2 until a stop is wanted. A failure is logged to the old file.
+pub async fn reopen_log_on_signal(mut usr2: UserSignal, log: Handle, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.stopping() => return,
+            () = usr2.recv() => {}
+        }
+        if let Err(error) = log.reopen() {
+            tracing::error!(error = %chain(&error), "failed to rotate log after signal");
         }
     }
 }

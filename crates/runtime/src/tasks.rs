@@ -4,6 +4,8 @@
 //! spawns in a constructor. A task that fails or panics stops the whole process with its error; work that
 //! must survive failure is a [`Reconciler`] or is added with [`Supervisor::add_restarting`].
 
+mod shutdown;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,67 +17,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, Params, random_unit};
 use crate::reconcile::Reconciler;
 
+pub use shutdown::Shutdown;
+
 /// Any error a task may end with.
 pub type BoxError = Box<dyn Error + Send + Sync>;
-
-/// The wish to stop, shared by everybody: first gracefully, then at once. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Shutdown {
-    graceful: CancellationToken,
-    now: CancellationToken,
-}
-
-impl Shutdown {
-    /// Nobody wants to stop yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Asks everybody to stop accepting, finish, and leave.
-    pub fn stop(&self) {
-        self.graceful.cancel();
-    }
-
-    /// Asks everybody to leave at once; implies [`Shutdown::stop`].
-    pub fn leave_now(&self) {
-        self.graceful.cancel();
-        self.now.cancel();
-    }
-
-    /// Completes when a graceful stop is wanted.
-    pub async fn stopping(&self) {
-        self.graceful.cancelled().await;
-    }
-
-    /// Completes when everybody must leave at once.
-    pub async fn leaving_now(&self) {
-        self.now.cancelled().await;
-    }
-
-    /// Whether a graceful stop is wanted.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.graceful.is_cancelled()
-    }
-
-    /// Whether everybody must leave at once.
-    #[must_use]
-    pub fn is_leaving_now(&self) -> bool {
-        self.now.is_cancelled()
-    }
-
-    /// The graceful step as a token, for libraries that want one.
-    #[must_use]
-    pub fn token(&self) -> CancellationToken {
-        self.graceful.clone()
-    }
-}
 
 /// Why [`Supervisor::run`] ended before its tasks were done.
 #[derive(Debug, thiserror::Error)]
@@ -276,4 +225,68 @@ where
         tokio::time::sleep(wait).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[tokio::test]
+    async fn a_failure_stops_the_others_and_is_returned() {
+        let mut supervisor = Supervisor::new(Shutdown::new());
+        let shutdown = supervisor.shutdown();
+        let finished = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&finished);
+        supervisor.add("server", async move {
+            shutdown.stopping().await;
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok::<(), BoxError>(())
+        });
+        supervisor.add_until_stop("timer", std::future::pending::<Result<(), BoxError>>());
+        supervisor.add("bad", async { Err(io::Error::other("port in use")) });
+        let error = supervisor.run().await.unwrap_err();
+        assert_eq!(error.to_string(), "bad failed");
+        assert_eq!(error.into_source().to_string(), "port in use");
+        assert_eq!(finished.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure() {
+        let mut supervisor = Supervisor::new(Shutdown::new());
+        supervisor.add::<_, BoxError>("bad", async { panic!("oh {}", "no") });
+        let error = supervisor.run().await.unwrap_err();
+        assert_eq!(error.to_string(), "bad panicked: oh no");
+    }
+
+    #[tokio::test]
+    async fn leaving_now_does_not_wait() {
+        let shutdown = Shutdown::new();
+        let mut supervisor = Supervisor::new(shutdown.clone());
+        supervisor.add("stuck", std::future::pending::<Result<(), BoxError>>());
+        shutdown.leave_now();
+        let error = supervisor.run().await.unwrap_err();
+        assert_eq!(error.to_string(), "left at once while these were still running: stuck");
+        assert!(shutdown.is_stopping());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restarting_task_is_made_anew() {
+        let mut supervisor = Supervisor::new(Shutdown::new());
+        let mut attempts = 0;
+        supervisor.add_restarting("flaky", Duration::from_secs(1), move || {
+            attempts += 1;
+            let attempt = attempts;
+            async move {
+                match attempt {
+                    1 => panic!("first"),
+                    2 => Err("second"),
+                    _ => Ok(()),
+                }
+            }
+        });
+        supervisor.run().await.unwrap();
+    }
 }

@@ -42,7 +42,7 @@ fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(JwtError::Payload(format!("json: claim {name:?} is not a string"))),
+        Some(other) => Err(JwtError::Payload(json::not_a_string(other))),
     }
 }
 
@@ -66,7 +66,8 @@ fn date(claim: Option<&Value>) -> Result<Option<UnixTime>, JwtError> {
     match claim {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Number(number)) => {
-            let fractional = || number.as_f64().filter(|f| !number.is_u64() && f.abs() < LIMIT).map(|f| f as i64);
+            let fractional =
+                || number.as_f64().filter(|f| !number.is_u64() && f.abs() < LIMIT).map(|f| f as i64);
             let seconds = number.as_i64().or_else(fractional).ok_or(JwtError::NotADate)?;
             Ok(Some(UnixTime::from_seconds(seconds)))
         }

@@ -18,15 +18,11 @@ pub enum JwsError {
     #[error("{0}")]
     Header(String),
     /// An algorithm that no JWT-SVID has, or none.
-    #[error("unexpected signature algorithm {0:?}; expected {expected}", expected = allowed())]
+    #[error("unexpected signature algorithm {:?}; expected [{}]", clipped(.0), quoted(&Algorithm::ALL.map(Algorithm::name)))]
     Algorithm(String),
     /// Longer than [`TOKEN_MAX`](super::TOKEN_MAX).
     #[error("the token is too long")]
     TooLong,
-}
-
-fn allowed() -> String {
-    format!("[{}]", Algorithm::ALL.map(|algorithm| format!("{:?}", algorithm.name())).join(" "))
 }
 
 /// Why a JWT-SVID was not made or not accepted.
@@ -69,7 +65,7 @@ pub enum JwtError {
     #[error("no keys found for trust domain {:?}", .0.as_str())]
     NoBundle(TrustDomain),
     /// The bundle has no such key.
-    #[error("public key {key_id:?} not found in trust domain {:?}", .trust_domain.as_str())]
+    #[error("public key {:?} not found in trust domain {:?}", clipped(.key_id), .trust_domain.as_str())]
     UnknownKey {
         /// The `kid` of the token.
         key_id: String,
@@ -101,6 +97,16 @@ pub enum JwtError {
     UnsupportedScheme,
 }
 
-fn quoted(texts: &[String]) -> String {
-    texts.iter().map(|text| format!("{text:?}")).collect::<Vec<_>>().join(" ")
+/// Most texts of a foreign token that one message repeats, and most characters of each: messages end
+/// in the trailers of an RPC, which are small.
+const ECHOED_TEXTS: usize = 32;
+const ECHOED_CHARS: usize = 256;
+
+fn quoted(texts: &[impl AsRef<str>]) -> String {
+    let shown = texts.iter().take(ECHOED_TEXTS).map(|text| format!("{:?}", clipped(text.as_ref())));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn clipped(text: &str) -> &str {
+    text.char_indices().nth(ECHOED_CHARS).map_or(text, |(end, _)| &text[..end])
 }

@@ -1,6 +1,6 @@
 //! Making tokens: the bytes to sign, and the token once they are signed.
 
-use super::{Algorithm, JwtError, asn1, json};
+use super::{Algorithm, JwtError, ecdsa, json};
 use crate::key::SignatureScheme;
 use crate::{SpiffeId, UnixTime};
 use base64::Engine;
@@ -124,9 +124,9 @@ fn without_fractions(claim: &Value) -> Value {
             _ => claim.clone(),
         },
         Value::Array(items) => Value::Array(items.iter().map(without_fractions).collect()),
-        Value::Object(members) => {
-            Value::Object(members.iter().map(|(name, item)| (name.clone(), without_fractions(item))).collect())
-        }
+        Value::Object(members) => Value::Object(
+            members.iter().map(|(name, item)| (name.clone(), without_fractions(item))).collect(),
+        ),
         _ => claim.clone(),
     }
 }
@@ -143,13 +143,17 @@ fn join(header: &JwtHeader, payload: &str) -> String {
 /// fixed length of RFC 7518 §3.4.
 ///
 /// Fails with [`JwtError::UnsupportedScheme`] if scheme or signature is none that a JWT can carry.
-pub fn assemble(signing_input: String, scheme: SignatureScheme, signature: &[u8]) -> Result<String, JwtError> {
+pub fn assemble(
+    signing_input: String,
+    scheme: SignatureScheme,
+    signature: &[u8],
+) -> Result<String, JwtError> {
     let algorithm = Algorithm::from_scheme(scheme).ok_or(JwtError::UnsupportedScheme)?;
     let mut token = signing_input;
     token.push('.');
     match algorithm.ecdsa_integer_size() {
         Some(size) => {
-            let fixed = asn1::ecdsa_to_fixed(signature, size).ok_or(JwtError::UnsupportedScheme)?;
+            let fixed = ecdsa::to_fixed(signature, size).ok_or(JwtError::UnsupportedScheme)?;
             URL_SAFE_NO_PAD.encode_string(fixed, &mut token);
         }
         None => URL_SAFE_NO_PAD.encode_string(signature, &mut token),
@@ -193,7 +197,10 @@ mod tests {
     #[test]
     fn optional_claims_stand_in_alphabetical_order() {
         let header = JwtHeader::new(SignatureScheme::RsaPkcs1Sha256, "k").unwrap();
-        assert_eq!(URL_SAFE_NO_PAD.decode(header.as_str()).unwrap(), br#"{"alg":"RS256","kid":"k","typ":"JWT"}"#);
+        assert_eq!(
+            URL_SAFE_NO_PAD.decode(header.as_str()).unwrap(),
+            br#"{"alg":"RS256","kid":"k","typ":"JWT"}"#
+        );
         let claims = JwtClaims {
             audience: vec!["<a>".to_owned(), "b".to_owned()],
             issuer: Some("https://i".to_owned()),

@@ -5,6 +5,7 @@
 //! and nothing may follow the value. Writing: `&`, `<` and `>` are escaped, so that what we sign and
 //! publish is byte for byte what SPIRE does.
 
+use super::error::clipped;
 use serde::Serialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -33,6 +34,19 @@ pub fn read_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
         Value::Object(members) => Ok(members),
         _ => Err(JsonError("json: expected an object".to_owned())),
     }
+}
+
+/// Go's text for a value that should have been a string.
+pub(super) fn not_a_string(found: &Value) -> String {
+    let kind = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    format!("json: cannot unmarshal {kind} into Go value of type string")
 }
 
 fn refused(error: serde_json::Error) -> JsonError {
@@ -105,7 +119,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut members = Map::new();
         while let Some(name) = input.next_key::<String>()? {
             if members.contains_key(&name) {
-                return Err(de::Error::custom(format_args!("duplicate key '{name}' in object")));
+                return Err(de::Error::custom(format_args!("duplicate key '{}' in object", clipped(&name))));
             }
             let value = input.next_value_seed(self.inner()?)?;
             members.insert(name, value);
@@ -178,7 +192,9 @@ mod tests {
 
     #[test]
     fn what_is_not_one_value_is_refused() {
-        for text in ["", " ", "{} x", "{}{}", "{}\0", "\u{feff}{}", "{a:1}", "{\"a\":1,}", "nul", "1e999", "'a'"] {
+        for text in
+            ["", " ", "{} x", "{}{}", "{}\0", "\u{feff}{}", "{a:1}", "{\"a\":1,}", "nul", "1e999", "'a'"]
+        {
             assert!(read(text.as_bytes()).is_err(), "{text:?}");
         }
         assert!(read(b"\"\xff\"").is_err());

@@ -3,9 +3,10 @@
 //! Only public members are ever read or written: whatever private member stands in a foreign JWK is
 //! left behind here.
 
-use super::asn1;
 use crate::PublicKey;
 use crate::key::PublicKeyKind;
+use crate::x509::der_reader::{DerError, Reader, tag};
+use crate::x509::{der_writer, oid};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -44,7 +45,7 @@ pub struct Jwk {
 /// Why a JWK was refused: it claims a kind of key that is known here, and is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JwkError {
-    /// A member that the kind needs is not there or not base64url text.
+    /// A member that the kind of key needs is not there or not base64url text.
     #[error("member {0:?} of the key is missing or not base64url")]
     BadMember(&'static str),
     /// The members make no key, for example a point that is not on its curve.
@@ -58,41 +59,24 @@ struct Curve {
     name: &'static str,
     /// Bytes of one coordinate; always full length (RFC 7518 §6.2.1.2).
     size: usize,
-    object_id: &'static [u8],
+    id: &'static [u8],
 }
 
 static CURVES: [Curve; 3] = [
-    Curve {
-        kind: PublicKeyKind::EcP256,
-        name: "P-256",
-        size: 32,
-        object_id: &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
-    },
-    Curve {
-        kind: PublicKeyKind::EcP384,
-        name: "P-384",
-        size: 48,
-        object_id: &[0x2b, 0x81, 0x04, 0x00, 0x22],
-    },
-    Curve {
-        kind: PublicKeyKind::EcP521,
-        name: "P-521",
-        size: 66,
-        object_id: &[0x2b, 0x81, 0x04, 0x00, 0x23],
-    },
+    Curve { kind: PublicKeyKind::EcP256, name: "P-256", size: 32, id: oid::P256 },
+    Curve { kind: PublicKeyKind::EcP384, name: "P-384", size: 48, id: oid::P384 },
+    Curve { kind: PublicKeyKind::EcP521, name: "P-521", size: 66, id: oid::P521 },
 ];
 
 const ED25519_NAME: &str = "Ed25519";
-const ED25519_SIZE: usize = 32;
-const EC_PUBLIC_KEY_ID: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-const RSA_ID: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-const ED25519_ID: &[u8] = &[0x2b, 0x65, 0x70];
+
+/// First octet of an uncompressed point.
+const UNCOMPRESSED: u8 = 4;
 
 impl Jwk {
-    /// The JWK of a key. Absent only if the key's point is compressed, which no SPIFFE party writes.
-    pub fn of(key: &PublicKey) -> Option<Self> {
-        let bits = public_key_bits(key.spki())?;
-        let mut jwk = Self {
+    /// The JWK of a key, with the members that describe the key and no others.
+    pub fn of(key: &PublicKey) -> Self {
+        let empty = Self {
             key_use: None,
             kty: "EC",
             key_id: None,
@@ -104,39 +88,28 @@ impl Jwk {
             e: None,
             certificates: Vec::new(),
         };
+        let binary = |bytes: &[u8]| Some(URL_SAFE_NO_PAD.encode(bytes));
         match key.kind() {
             PublicKeyKind::Ed25519 => {
-                jwk.kty = "OKP";
-                jwk.crv = Some(ED25519_NAME);
-                jwk.x = Some(URL_SAFE_NO_PAD.encode(bits));
+                Self { kty: "OKP", crv: Some(ED25519_NAME), x: binary(key.bits()), ..empty }
             }
             PublicKeyKind::Rsa(_) => {
-                let (numbers, _) = asn1::read(asn1::SEQUENCE, bits)?;
-                let (modulus, tail) = asn1::read_unsigned(numbers)?;
-                let (exponent, _) = asn1::read_unsigned(tail)?;
-                jwk.kty = "RSA";
-                jwk.n = Some(URL_SAFE_NO_PAD.encode(modulus));
-                jwk.e = Some(URL_SAFE_NO_PAD.encode(exponent));
+                let (modulus, exponent) = rsa_numbers(key.bits()).expect("a PublicKey was checked to be one");
+                Self { kty: "RSA", n: binary(modulus), e: binary(exponent), ..empty }
             }
-            kind => {
-                let curve = CURVES.iter().find(|curve| curve.kind == kind)?;
-                let point = bits.strip_prefix(&[4])?;
-                let (x, y) = point.split_at_checked(curve.size)?;
-                jwk.crv = Some(curve.name);
-                jwk.x = Some(URL_SAFE_NO_PAD.encode(x));
-                jwk.y = Some(URL_SAFE_NO_PAD.encode(y));
+            PublicKeyKind::EcP256 | PublicKeyKind::EcP384 | PublicKeyKind::EcP521 => {
+                let curve =
+                    CURVES.iter().find(|curve| curve.kind == key.kind()).expect("all curves are listed");
+                let (x, y) = key.bits()[1..].split_at(curve.size);
+                Self { crv: Some(curve.name), x: binary(x), y: binary(y), ..empty }
             }
         }
-        Some(jwk)
     }
 }
 
-/// The content of the BIT STRING in a `SubjectPublicKeyInfo`.
-fn public_key_bits(spki: &[u8]) -> Option<&[u8]> {
-    let (body, _) = asn1::read(asn1::SEQUENCE, spki)?;
-    let (_, tail) = asn1::read(asn1::SEQUENCE, body)?;
-    let (bits, _) = asn1::read(asn1::BIT_STRING, tail)?;
-    bits.strip_prefix(&[0])
+fn rsa_numbers(bits: &[u8]) -> Result<(&[u8], &[u8]), DerError> {
+    let mut numbers = Reader::of_single(bits, tag::SEQUENCE)?;
+    Ok((numbers.unsigned()?, numbers.unsigned()?))
 }
 
 /// Reads the public key of a JWK that was read strictly.
@@ -161,33 +134,28 @@ fn elliptic(members: &Map<String, Value>) -> Result<Option<PublicKey>, JwkError>
     if x.len() != curve.size || y.len() != curve.size {
         return Err(JwkError::InvalidKey);
     }
-    let parameters = asn1::element(asn1::OBJECT_ID, curve.object_id);
-    key_from(EC_PUBLIC_KEY_ID, &parameters, &[&[4], x.as_slice(), &y].concat())
+    let point = [&[UNCOMPRESSED], x.as_slice(), &y].concat();
+    checked_key(oid::EC_PUBLIC_KEY, |out| der_writer::oid(out, curve.id), &point)
 }
 
 fn rsa(members: &Map<String, Value>) -> Result<Option<PublicKey>, JwkError> {
     let (modulus, exponent) = (binary(members, "n")?, binary(members, "e")?);
-    let bits = bit_length(&modulus);
-    if !(2048..=8192).contains(&bits) {
+    if !(2048..=8192).contains(&bit_length(&modulus)) {
         return Ok(None);
     }
-    let exponent_is_sane = (2..=33).contains(&bit_length(&exponent)) && exponent.last().is_some_and(|b| b & 1 == 1);
-    if !exponent_is_sane {
-        return Err(JwkError::InvalidKey);
-    }
-    let numbers = [asn1::unsigned(&modulus), asn1::unsigned(&exponent)].concat();
-    key_from(RSA_ID, &asn1::element(asn1::NULL, &[]), &asn1::element(asn1::SEQUENCE, &numbers))
+    let mut numbers = Vec::with_capacity(modulus.len() + 16);
+    der_writer::sequence(&mut numbers, |out| {
+        der_writer::unsigned(out, &modulus);
+        der_writer::unsigned(out, &exponent);
+    });
+    checked_key(oid::RSA_ENCRYPTION, |out| der_writer::element(out, tag::NULL, &[]), &numbers)
 }
 
 fn octet_pair(members: &Map<String, Value>) -> Result<Option<PublicKey>, JwkError> {
     if members.get("crv").and_then(Value::as_str) != Some(ED25519_NAME) {
         return Ok(None);
     }
-    let x = binary(members, "x")?;
-    if x.len() != ED25519_SIZE {
-        return Err(JwkError::InvalidKey);
-    }
-    key_from(ED25519_ID, &[], &x)
+    checked_key(oid::ED25519, |_| (), &binary(members, "x")?)
 }
 
 fn binary(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, JwkError> {
@@ -196,18 +164,25 @@ fn binary(members: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, J
 }
 
 fn bit_length(big_endian: &[u8]) -> usize {
-    let digits = asn1::trim_zeros(big_endian);
-    digits.first().map_or(0, |first| digits.len() * 8 - first.leading_zeros() as usize)
+    let zeros = big_endian.iter().take_while(|octet| **octet == 0).count();
+    let first = big_endian.get(zeros).map_or(0, |first| first.leading_zeros() as usize);
+    (big_endian.len() - zeros) * 8 - first
 }
 
-/// A key from its parts, checked by the same door that checks every other key.
-fn key_from(algorithm: &[u8], parameters: &[u8], bits: &[u8]) -> Result<Option<PublicKey>, JwkError> {
-    let algorithm = [&asn1::element(asn1::OBJECT_ID, algorithm), parameters].concat();
-    let spki = [
-        asn1::element(asn1::SEQUENCE, &algorithm),
-        asn1::element(asn1::BIT_STRING, &[&[0], bits].concat()),
-    ];
-    let spki = asn1::element(asn1::SEQUENCE, &spki.concat());
+/// A key from its parts, through the same door that checks every other key.
+fn checked_key(
+    algorithm: &[u8],
+    parameters: impl FnOnce(&mut Vec<u8>),
+    bits: &[u8],
+) -> Result<Option<PublicKey>, JwkError> {
+    let mut spki = Vec::with_capacity(bits.len() + 32);
+    der_writer::sequence(&mut spki, |out| {
+        der_writer::sequence(out, |out| {
+            der_writer::oid(out, algorithm);
+            parameters(out);
+        });
+        der_writer::bit_string(out, bits);
+    });
     PublicKey::from_spki(&spki).map(Some).map_err(|_| JwkError::InvalidKey)
 }
 
@@ -224,7 +199,7 @@ mod tests {
     fn keys_come_back_as_they_went() {
         for kind in [KeyType::EcP256, KeyType::EcP384, KeyType::Rsa2048] {
             let key = PrivateKey::generate(kind).unwrap();
-            let jwk = Jwk::of(key.public_key()).unwrap();
+            let jwk = Jwk::of(key.public_key());
             assert_eq!(public_key(&members(&jwk)).unwrap().as_ref(), Some(key.public_key()), "{kind:?}");
         }
     }
@@ -239,7 +214,7 @@ mod tests {
             let read = super::super::json::read_object(text.as_bytes()).unwrap();
             let key = public_key(&read).unwrap().unwrap();
             assert_eq!(key.kind(), kind);
-            assert_eq!(public_key(&members(&Jwk::of(&key).unwrap())).unwrap(), Some(key));
+            assert_eq!(public_key(&members(&Jwk::of(&key))).unwrap(), Some(key));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A signed token taken apart (RFC 7515 §3.1 and §5.2), nothing of it believed yet.
 
-use super::{Algorithm, JwsError, JwtError, TOKEN_MAX, asn1, json};
+use super::{Algorithm, JwsError, JwtError, TOKEN_MAX, ecdsa, json};
 use crate::PublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -47,7 +47,7 @@ impl<'a> Jws<'a> {
         let der;
         let signature = match self.algorithm.ecdsa_integer_size() {
             Some(size) => {
-                der = asn1::ecdsa_from_fixed(&self.signature, size).ok_or(JwtError::BadSignature)?;
+                der = ecdsa::from_fixed(&self.signature, size).ok_or(JwtError::BadSignature)?;
                 &der
             }
             None => &self.signature,
@@ -71,7 +71,9 @@ fn text<'h>(header: &'h Map<String, Value>, name: &str, what: &str) -> Result<Op
     match header.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(JwsError::Header(format!("failed to unmarshal {what}: not a string"))),
+        Some(other) => {
+            Err(JwsError::Header(format!("failed to unmarshal {what}: {}", json::not_a_string(other))))
+        }
     }
 }
 

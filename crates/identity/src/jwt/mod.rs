@@ -9,8 +9,8 @@
 //! subject's trust domain, and the algorithm must fit what is found there.
 
 pub mod algorithm;
-mod asn1;
 mod claims;
+mod ecdsa;
 mod error;
 mod issue;
 pub mod json;

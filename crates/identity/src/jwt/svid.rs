@@ -1,8 +1,8 @@
 //! A JWT-SVID as its holder has it.
 
+use super::JwtError;
 use super::claims::Claims;
 use super::jws::Jws;
-use super::JwtError;
 use crate::{SpiffeId, UnixTime};
 
 /// A token and what it says, as an agent keeps it for its workloads.

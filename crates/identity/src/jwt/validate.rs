@@ -1,8 +1,8 @@
 //! Judging a token as a relying party (JWT-SVID §5), with SPIRE's verdicts and texts.
 
+use super::JwtError;
 use super::claims::Claims;
 use super::jws::Jws;
-use super::JwtError;
 use crate::{PublicKey, SpiffeId, TrustDomain, UnixTime};
 use serde_json::{Map, Value};
 use std::time::SystemTime;

@@ -87,15 +87,17 @@ impl VerifyingAlgorithm {
         };
         Some(Self(found))
     }
+}
 
-    /// Some algorithm for a key of this kind: enough to have the key itself checked.
-    pub(crate) fn any_of(kind: PublicKeyKind) -> Self {
-        Self(match kind {
-            PublicKeyKind::EcP256 => &signature::ECDSA_P256_SHA256_ASN1,
-            PublicKeyKind::EcP384 => &signature::ECDSA_P384_SHA384_ASN1,
-            PublicKeyKind::EcP521 => &signature::ECDSA_P521_SHA512_ASN1,
-            PublicKeyKind::Rsa(_) => &signature::RSA_PKCS1_2048_8192_SHA256,
-            PublicKeyKind::Ed25519 => &signature::ED25519,
-        })
+impl PublicKeyKind {
+    /// How keys of this kind sign when nothing else is said.
+    pub(crate) fn usual_signature(self) -> SignatureAlgorithm {
+        match self {
+            Self::EcP256 => SignatureAlgorithm::Ecdsa(Hash::Sha256),
+            Self::EcP384 => SignatureAlgorithm::Ecdsa(Hash::Sha384),
+            Self::EcP521 => SignatureAlgorithm::Ecdsa(Hash::Sha512),
+            Self::Rsa(_) => SignatureAlgorithm::RsaPkcs1(Hash::Sha256),
+            Self::Ed25519 => SignatureAlgorithm::Ed25519,
+        }
     }
 }

@@ -97,17 +97,23 @@ impl FromStr for GoDuration {
         }
         let mut total: u64 = 0;
         while !rest.is_empty() {
-            let number_end = span(rest, |c| c.is_ascii_digit() || c == '.');
-            let (number, after) = rest.split_at(number_end);
-            let (whole, fraction) = split_number(number, &after).ok_or_else(invalid)?;
+            let (whole, after) = split_digits(rest);
+            let (fraction, after) = match after.strip_prefix('.') {
+                Some(after) => split_digits(after),
+                None => ("", after),
+            };
+            if whole.is_empty() && fraction.is_empty() {
+                return Err(invalid());
+            }
             let unit_end = span(after, |c| !c.is_ascii_digit() && c != '.');
             let (unit, after) = after.split_at(unit_end);
             if unit.is_empty() {
                 return Err(ParseDurationError::MissingUnit(text.to_owned()));
             }
-            let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, scale)| *scale).ok_or_else(|| {
-                ParseDurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() }
-            })?;
+            let scale =
+                UNITS.iter().find(|(name, _)| *name == unit).map(|(_, scale)| *scale).ok_or_else(|| {
+                    ParseDurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() }
+                })?;
             let part = scaled(whole, fraction, scale).ok_or_else(invalid)?;
             total = total.checked_add(part).filter(|total| *total <= 1 << 63).ok_or_else(invalid)?;
             rest = after;
@@ -121,23 +127,18 @@ fn span(text: &str, wanted: impl Fn(char) -> bool) -> usize {
     text.find(|c| !wanted(c)).unwrap_or(text.len())
 }
 
-/// Digits before and after the (only) point; `None` when there is no digit or a second point.
-fn split_number<'a>(number: &'a str, _after: &str) -> Option<(&'a str, &'a str)> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = !(whole.is_empty() && fraction.is_empty());
-    (digits && !fraction.contains('.')).then_some((whole, fraction))
+fn split_digits(text: &str) -> (&str, &str) {
+    text.split_at(span(text, |c| c.is_ascii_digit()))
 }
 
 fn scaled(whole: &str, fraction: &str, scale: u64) -> Option<u64> {
     let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     let whole = whole.checked_mul(scale).filter(|value| *value <= 1 << 63)?;
-    // Go drops digits that no longer fit; nineteen are more than any unit can show.
+    // Eighteen digits are more than any unit can show; the float arithmetic is Go's, to the last nanosecond.
     let fraction = &fraction[..fraction.len().min(18)];
-    let part = match fraction.parse::<u128>() {
-        Ok(value) => value * u128::from(scale) / 10_u128.pow(fraction.len() as u32),
-        Err(_) => 0,
-    };
-    whole.checked_add(u64::try_from(part).ok()?)
+    let digits: u64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let part = digits as f64 * (scale as f64 / 10_f64.powi(fraction.len() as i32));
+    whole.checked_add(part as u64)
 }
 
 impl fmt::Display for GoDuration {

@@ -49,7 +49,8 @@ fn variable<'a>(rest: &'a str, has_closing: &mut bool) -> (Option<&'a str>, usiz
         }
         [special, ..] if is_special(*special) => (Some(&rest[..1]), 1),
         _ => {
-            let end = bytes.iter().position(|b| *b != b'_' && !b.is_ascii_alphanumeric()).unwrap_or(bytes.len());
+            let end =
+                bytes.iter().position(|b| *b != b'_' && !b.is_ascii_alphanumeric()).unwrap_or(bytes.len());
             if end == 0 { (None, 0) } else { (Some(&rest[..end]), end) }
         }
     }

@@ -3,6 +3,7 @@
 //! Log shippers parse these lines, so quoting, order and number formats follow logrus and Go exactly. Pure.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
@@ -83,8 +84,10 @@ fn push_key(out: &mut String, separator: &mut char, name: &str) {
 
 /// RFC 3339 in local time; with nanoseconds as Go prints them: without trailing zeros.
 fn push_time(out: &mut String, time: SystemTime, zone: &TimeZone, precision: Precision) {
-    let stamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone.clone());
-    let (date, clock) = (stamp.date(), stamp.time());
+    let stamp = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
+    let offset = zone.to_offset(stamp);
+    let local = offset.to_datetime(stamp);
+    let (date, clock) = (local.date(), local.time());
     push(
         out,
         format_args!(
@@ -101,7 +104,7 @@ fn push_time(out: &mut String, time: SystemTime, zone: &TimeZone, precision: Pre
         let digits = format!("{:09}", clock.subsec_nanosecond());
         push(out, format_args!(".{}", digits.trim_end_matches('0')));
     }
-    let offset = stamp.offset().seconds() / 60;
+    let offset = offset.seconds() / 60;
     if offset == 0 {
         out.push('Z');
     } else {
@@ -115,7 +118,7 @@ fn push_value(out: &mut String, value: &FieldValue) {
     match value {
         FieldValue::Text(text) => push_text(out, text),
         FieldValue::Integer(number) => push(out, format_args!("{number}")),
-        FieldValue::Float(number) => push_text(out, &go_float(*number, -4)),
+        FieldValue::Float(number) => push_text(out, &go_float(*number, -4..6)),
         FieldValue::Bool(value) => push(out, format_args!("{value}")),
     }
 }
@@ -126,10 +129,10 @@ fn push_json_value(out: &mut String, value: &FieldValue) {
         FieldValue::Integer(number) => push(out, format_args!("{number}")),
         FieldValue::Float(number) if number.is_finite() => {
             // JSON encoding writes one digit of exponent where printing writes two.
-            let text = go_float(*number, -6).replace("e-0", "e-");
+            let text = go_float(*number, -6..21).replace("e-0", "e-");
             out.push_str(&text);
         }
-        FieldValue::Float(number) => push_quoted_json(out, &go_float(*number, -6)),
+        FieldValue::Float(number) => push_quoted_json(out, &go_float(*number, -6..21)),
         FieldValue::Bool(value) => push(out, format_args!("{value}")),
     }
 }
@@ -143,8 +146,8 @@ fn push_text(out: &mut String, text: &str) {
     }
 }
 
-/// The shortest text for a number, with an exponent below `10^smallest` and from `10^21` on.
-fn go_float(number: f64, smallest: i32) -> String {
+/// The shortest text for a number; with an exponent when that is not in `plain`.
+fn go_float(number: f64, plain: Range<i32>) -> String {
     if number.is_nan() {
         return "NaN".to_owned();
     }
@@ -154,7 +157,7 @@ fn go_float(number: f64, smallest: i32) -> String {
     let scientific = format!("{number:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if number != 0.0 && (exponent < smallest || exponent >= 21) {
+    if number != 0.0 && !plain.contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.unsigned_abs());
     }

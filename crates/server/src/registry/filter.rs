@@ -3,33 +3,9 @@
 //! The match modes are those of `spire.api.types.SelectorMatch` and `FederatesWithMatch`.
 
 use finial_identity::{AttestedNode, RegistrationEntry, Selector, SpiffeId, TrustDomain, UnixTime};
+use finial_wire::convert::selectors::SetMatch;
 use std::collections::HashSet;
 use std::hash::Hash;
-
-/// How a wanted set compares with the set a record has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SetMatch {
-    /// The same elements.
-    Exact,
-    /// The record has only wanted elements, and at least one.
-    Subset,
-    /// The record has all wanted elements.
-    Superset,
-    /// The record has at least one wanted element.
-    Any,
-}
-
-impl SetMatch {
-    fn holds<T: Eq + Hash>(self, wanted: &HashSet<T>, has: &[T]) -> bool {
-        let shared = has.iter().filter(|element| wanted.contains(*element)).count();
-        match self {
-            Self::Exact => shared == has.len() && shared == wanted.len(),
-            Self::Subset => shared > 0 && shared == has.len(),
-            Self::Superset => shared == wanted.len(),
-            Self::Any => shared > 0,
-        }
-    }
-}
 
 /// A wanted set with its match mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +21,13 @@ impl<T: Eq + Hash> SetFilter<T> {
     }
 
     fn accepts(&self, has: &[T]) -> bool {
-        self.mode.holds(&self.wanted, has)
+        let shared = has.iter().filter(|element| self.wanted.contains(*element)).count();
+        match self.mode {
+            SetMatch::Exact => shared == has.len() && shared == self.wanted.len(),
+            SetMatch::Subset => shared > 0 && shared == has.len(),
+            SetMatch::Superset => shared == self.wanted.len(),
+            SetMatch::Any => shared > 0,
+        }
     }
 }
 

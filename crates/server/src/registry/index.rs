@@ -32,8 +32,12 @@ impl AuthorizedEntries {
 
     /// One of them.
     pub fn get(&self, id: &str) -> Option<&IndexedEntry> {
-        let at = self.entries.binary_search_by(|entry| entry.value.id.as_str().cmp(id)).ok()?;
-        self.entries.get(at)
+        self.entries.get(self.position(id)?)
+    }
+
+    /// Where an entry stands in [`Self::as_slice`].
+    pub fn position(&self, id: &str) -> Option<usize> {
+        self.entries.binary_search_by(|entry| entry.value.id.as_str().cmp(id)).ok()
     }
 }
 

@@ -1,0 +1,6 @@
+//! Node attestors without heavy dependencies.
+
+mod join_token;
+pub mod x509pop;
+
+pub use join_token::JoinTokenAgent;
