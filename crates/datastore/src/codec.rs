@@ -91,10 +91,13 @@ pub(crate) fn decode_bundle(blob: &[u8]) -> Result<Bundle, CodecError> {
     for root in &stored.root_cas {
         let certificates = Certificate::chain_from_der(&root.der_bytes)?;
         let tainted = root.tainted_key;
-        x509_authorities.extend(certificates.into_iter().map(|certificate| X509Authority { certificate, tainted }));
+        x509_authorities
+            .extend(certificates.into_iter().map(|certificate| X509Authority { certificate, tainted }));
     }
-    let jwt = |(key_id, public_key, expires_at, tainted)| JwtAuthority { key_id, public_key, expires_at, tainted };
-    let wit = |(key_id, public_key, expires_at, tainted)| WitAuthority { key_id, public_key, expires_at, tainted };
+    let jwt =
+        |(key_id, public_key, expires_at, tainted)| JwtAuthority { key_id, public_key, expires_at, tainted };
+    let wit =
+        |(key_id, public_key, expires_at, tainted)| WitAuthority { key_id, public_key, expires_at, tainted };
     Ok(Bundle {
         trust_domain: trust_domain(&stored.trust_domain_id)?,
         x509_authorities,

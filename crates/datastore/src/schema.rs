@@ -52,7 +52,11 @@ const TABLES: [&str; 30] = [
 ];
 
 /// Makes the schema of an opened database the one in use, or says why it cannot be.
-pub(crate) fn prepare(connection: &mut Connection, policy: MigrationPolicy, now: SystemTime) -> Result<(), Fault> {
+pub(crate) fn prepare(
+    connection: &mut Connection,
+    policy: MigrationPolicy,
+    now: SystemTime,
+) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let exists = transaction
         .query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'migrations'", [], |_| Ok(()))
@@ -102,7 +106,8 @@ fn create(transaction: &Transaction<'_>, now: SystemTime) -> Result<(), Fault> {
 fn migrate(transaction: &Transaction<'_>, from: i64, now: SystemTime) -> Result<(), Fault> {
     tracing::info!(schema = from, "Running migrations...");
     if from < 24 {
-        transaction.execute_batch(r#"ALTER TABLE "attested_node_entries" ADD "agent_version" varchar(255)"#)?;
+        transaction
+            .execute_batch(r#"ALTER TABLE "attested_node_entries" ADD "agent_version" varchar(255)"#)?;
     }
     if from < 25 {
         transaction.execute_batch(r#"ALTER TABLE "registered_entries" ADD "additional_attributes" blob"#)?;
@@ -123,7 +128,8 @@ struct StoredVersion {
 
 impl StoredVersion {
     fn read(transaction: &Transaction<'_>) -> Result<Self, Fault> {
-        let sql = "SELECT COALESCE(version, 0), COALESCE(code_version, '') FROM migrations ORDER BY id LIMIT 1";
+        let sql =
+            "SELECT COALESCE(version, 0), COALESCE(code_version, '') FROM migrations ORDER BY id LIMIT 1";
         let row = transaction
             .query_row(sql, [], |row| Ok(Self { schema: row.get(0)?, code: row.get(1)? }))
             .optional()?;

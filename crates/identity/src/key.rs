@@ -250,7 +250,9 @@ fn read_spki(der: &[u8]) -> Result<(PublicKeyKind, &[u8]), DerError> {
     spki.finish()?;
     let kind = match (name, parameters) {
         (oid::EC_PUBLIC_KEY, Some(curve)) if curve.tag == tag::OID => read_point(curve.content, bits)?,
-        (oid::RSA_ENCRYPTION, Some(null)) if null.tag == tag::NULL && null.content.is_empty() => read_rsa(bits)?,
+        (oid::RSA_ENCRYPTION, Some(null)) if null.tag == tag::NULL && null.content.is_empty() => {
+            read_rsa(bits)?
+        }
         (oid::ED25519, None) if bits.len() == 32 => PublicKeyKind::Ed25519,
         _ => return Err(DerError),
     };

@@ -126,10 +126,19 @@ mod tests {
         assert_eq!(labels("text\n-----BEGIN A-----\nAAAA\n-----END A-----\nmore\n"), [a(3)]);
         assert_eq!(labels("-----BEGIN A-----\r\nAAAA\r\n-----END A-----\r\n"), [a(3)]);
         assert_eq!(labels("-----BEGIN A-----\nK: v\nL: w\n\nAAAA\n-----END A-----"), [a(3)]);
-        assert_eq!(labels("-----BEGIN A-----\nAA\nAA\n-----END A-----\n-----BEGIN A-----\n-----END A-----\n"), [a(3), a(0)]);
-        assert_eq!(labels("-----BEGIN B-----\nAAAA\n-----END A-----\n-----BEGIN A-----\nAAAA\n-----END A-----\n"), [a(3)]);
+        assert_eq!(
+            labels("-----BEGIN A-----\nAA\nAA\n-----END A-----\n-----BEGIN A-----\n-----END A-----\n"),
+            [a(3), a(0)]
+        );
+        assert_eq!(
+            labels("-----BEGIN B-----\nAAAA\n-----END A-----\n-----BEGIN A-----\nAAAA\n-----END A-----\n"),
+            [a(3)]
+        );
         assert_eq!(labels("-----BEGIN B-----\nA\n-----BEGIN A-----\nAAAA\n-----END A-----\n"), [a(3)]);
-        assert_eq!(labels("-----BEGIN B-----\n!!!!\n-----END B-----\n-----BEGIN A-----\nAAAA\n-----END A-----\n"), [a(3)]);
+        assert_eq!(
+            labels("-----BEGIN B-----\n!!!!\n-----END B-----\n-----BEGIN A-----\nAAAA\n-----END A-----\n"),
+            [a(3)]
+        );
         assert_eq!(labels("-----BEGIN A-----\nAAAA\n"), []);
         assert_eq!(labels(" -----BEGIN A-----\nAAAA\n-----END A-----\n"), []);
     }

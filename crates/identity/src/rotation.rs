@@ -55,6 +55,16 @@ pub fn jwt_svid_rotate_at(issued_at: UnixTime, expires_at: UnixTime, draw: f64) 
     before(expires_at, remaining_at_half(lifetime(issued_at, expires_at), draw))
 }
 
+/// Moves a rotation that comes too soon: an SVID is used for at least a third of the life that is left when it
+/// is received at `now`.
+///
+/// `notBefore` lies ten seconds before the moment of issue, so that half of a very short life may have passed
+/// when it begins; without this, such an SVID would be replaced again and again without a pause.
+pub fn no_sooner(rotate_at: SystemTime, now: SystemTime, not_after: UnixTime) -> SystemTime {
+    let left = not_after.to_system_time().duration_since(now).unwrap_or_default();
+    rotate_at.max(now + (left / 3).max(Duration::from_secs(1)))
+}
+
 /// Whether a lifetime is so long that the availability target leaves more than 12 hours of it. Where a target
 /// is set and this is not so, SPIRE warns and rotates at half of the life.
 pub fn follows_availability_target(lifetime: Duration, target: Duration) -> bool {

@@ -34,7 +34,9 @@ pub enum SpiffeIdError {
     #[error("trust domain is missing")]
     MissingTrustDomain,
     /// A byte that no trust domain has.
-    #[error("trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores")]
+    #[error(
+        "trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores"
+    )]
     BadTrustDomainChar,
     /// A byte that no path has.
     #[error("path segment characters are limited to letters, numbers, dots, dashes, and underscores")]
@@ -205,5 +207,159 @@ impl TrustDomain {
 
     fn wrong_kind(&self, id: &SpiffeId, wanted: &'static str, why: &'static str) -> MembershipError {
         MembershipError::WrongKind { id: id.clone(), trust_domain: self.clone(), wanted, why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SpiffeIdError as Error;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refused(error: SpiffeIdError, ids: &[&str]) {
+        for id in ids {
+            assert_eq!(SpiffeId::parse(id), Err(error), "{id:?}");
+        }
+    }
+
+    fn accepted(ids: &[&str]) {
+        for id in ids {
+            assert_eq!(SpiffeId::parse(id).map(|id| id.to_string()).as_deref(), Ok(*id), "{id:?}");
+        }
+    }
+
+    /// Cases 1 to 8 of the catalogue of bad inputs.
+    #[test]
+    fn cases_1_to_8_scheme_and_case() {
+        refused(Error::Empty, &[""]);
+        refused(Error::WrongScheme, &["spiffe:/", "spiffe:", "s"]);
+        refused(Error::MissingTrustDomain, &["spiffe://", "spiffe:///", "spiffe:///path"]);
+        refused(Error::WrongScheme, &["/path", "trustdomain", "//trustdomain/path"]);
+        refused(
+            Error::WrongScheme,
+            &["http://td/a", "https://td/a", "spiffes://td/a", "xspiffe://td/a", "urn:spiffe:td"],
+        );
+        refused(Error::WrongScheme, &[" spiffe://td/a", "\u{feff}spiffe://td/a"]);
+        refused(Error::BadPathSegmentChar, &["spiffe://td/a "]);
+        refused(Error::BadTrustDomainChar, &["spiffe://td ", "spiffe:// td"]);
+        refused(Error::WrongScheme, &["SPIFFE://example.org/a", "SpIfFe://example.org/a"]);
+        refused(Error::BadTrustDomainChar, &["spiffe://EXAMPLE.org/a"]);
+    }
+
+    #[test]
+    fn cases_9_to_14_paths() {
+        accepted(&["spiffe://example.org"]);
+        let id = SpiffeId::parse("spiffe://example.org").unwrap();
+        assert_eq!(id, id.trust_domain().id());
+        let on = |paths: &[&str], error| {
+            for path in paths {
+                refused(error, &[&format!("spiffe://example.org{path}")]);
+                assert_eq!(SpiffeId::from_path(id.trust_domain(), path), Err(error), "{path}");
+            }
+        };
+        on(&["/", "/a/", "/a/b/"], Error::TrailingSlash);
+        on(&["//", "//a", "/a//b", "/a//"], Error::EmptySegment);
+        on(&["/.", "/..", "/./a", "/../a", "/a/.", "/a/..", "/a/../b", "/a/./b"], Error::DotSegment);
+        assert_eq!(SpiffeId::from_path(id.trust_domain(), "a"), Err(Error::NoLeadingSlash));
+        for path in ["/...", "/.a", "/..a", "/a..", "/a/...", "/A/b-c_d.e/0"] {
+            accepted(&[&format!("spiffe://example.org{path}")]);
+            assert_eq!(SpiffeId::from_path(id.trust_domain(), path).unwrap().path(), path);
+        }
+    }
+
+    #[test]
+    fn cases_15_to_22_other_parts_of_a_uri() {
+        refused(
+            Error::BadPathSegmentChar,
+            &["spiffe://td/a?x=1", "spiffe://td/a?", "spiffe://td/a#f", "spiffe://td/a#"],
+        );
+        refused(
+            Error::BadTrustDomainChar,
+            &["spiffe://td?x=1", "spiffe://td?", "spiffe://td#f", "spiffe://td#"],
+        );
+        refused(
+            Error::BadTrustDomainChar,
+            &["spiffe://user@td/a", "spiffe://user:pw@td/a", "spiffe://@td/a"],
+        );
+        refused(Error::BadTrustDomainChar, &["spiffe://td:8080/a", "spiffe://td:/a", "spiffe://td:"]);
+        refused(Error::BadTrustDomainChar, &["spiffe://[::1]/a", "spiffe://[2001:db8::1]"]);
+        accepted(&["spiffe://1.2.3.4/a", "spiffe://999.999.999.999"]);
+        refused(Error::BadTrustDomainChar, &["spiffe://example%2eorg/a", "spiffe://%65xample.org/a"]);
+        refused(Error::BadPathSegmentChar, &["spiffe://td/%61", "spiffe://td/a%2Fb", "spiffe://td/%"]);
+    }
+
+    #[test]
+    fn cases_23_to_28_characters() {
+        for character in (0..=255u8).map(char::from).chain(['ç', 'ä', '😀', '\u{200b}', 'а']) {
+            let (in_name, in_path) =
+                (format!("spiffe://a{character}b/c"), format!("spiffe://td/a{character}b"));
+            let is_path = character.is_ascii_alphanumeric() || "-._/".contains(character);
+            let is_name = is_path && !character.is_ascii_uppercase();
+            assert_eq!(SpiffeId::parse(&in_name).is_ok(), is_name, "{character:?} in trust domain");
+            assert_eq!(SpiffeId::parse(&in_path).is_ok(), is_path, "{character:?} in path");
+        }
+        for name in
+            ["example..org", ".example.org", "example.org.", "-example.org", "example-.org", "_", ".", ".."]
+        {
+            accepted(&[&format!("spiffe://{name}/a"), &format!("spiffe://{name}")]);
+        }
+        refused(Error::WrongScheme, &["spiffe:\\\\example.org\\a"]);
+        refused(Error::BadTrustDomainChar, &["spiffe://example.org\\a"]);
+    }
+
+    /// The reader is as generous as go-spiffe; who admits new IDs holds them to the limits.
+    #[test]
+    fn cases_29_and_30_lengths() {
+        for length in [255, 256] {
+            accepted(&[&format!("spiffe://{}/a", "a".repeat(length))]);
+        }
+        for length in [SPIFFE_ID_MAX, SPIFFE_ID_MAX + 1] {
+            accepted(&[&format!("spiffe://td/{}", "a".repeat(length - "spiffe://td/".len()))]);
+        }
+    }
+
+    #[test]
+    fn cases_31_and_32_membership() {
+        let ours = TrustDomain::parse("example.org").unwrap();
+        let workload =
+            |id: &str| ours.require_workload(&SpiffeId::parse(id).unwrap()).map_err(|e| e.to_string());
+        let agent = |id: &str| ours.require_agent(&SpiffeId::parse(id).unwrap()).map_err(|e| e.to_string());
+        let text = |text: &str| Err(text.to_owned());
+        assert_eq!(workload("spiffe://example.org/a"), Ok(()));
+        assert_eq!(workload("spiffe://example.org/spires"), Ok(()));
+        for path in ["/spire", "/spire/agent/x", "/spire/server", "/spire/x"] {
+            let id = format!("spiffe://example.org{path}");
+            let expected = format!(
+                "\"{id}\" is not a workload in trust domain \"example.org\"; path is in the reserved namespace"
+            );
+            assert_eq!(workload(&id), Err(expected));
+        }
+        assert_eq!(
+            workload("spiffe://example.org"),
+            text("\"spiffe://example.org\" is not a workload in trust domain \"example.org\"; path is empty")
+        );
+        assert_eq!(
+            workload("spiffe://other.org/x"),
+            text("\"spiffe://other.org/x\" is not a member of trust domain \"example.org\"")
+        );
+        assert_eq!(agent("spiffe://example.org/spire/agent/x"), Ok(()));
+        assert_eq!(
+            agent("spiffe://example.org/x"),
+            text(
+                "\"spiffe://example.org/x\" is not an agent in trust domain \"example.org\"; path is not in the agent namespace"
+            )
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in ".{0,60}", id in "(spiffe://)?[a-z.]{0,5}[/a-z.%?#]{0,20}") {
+            let _ = SpiffeId::parse(&text);
+            if let Ok(parsed) = SpiffeId::parse(&id) {
+                prop_assert_eq!(parsed.as_str(), &id);
+                let again = SpiffeId::from_path(parsed.trust_domain(), parsed.path());
+                prop_assert_eq!(again.as_ref(), Ok(&parsed));
+            }
+        }
     }
 }

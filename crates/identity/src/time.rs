@@ -20,7 +20,8 @@ impl UnixTime {
     /// The moment as system time, clamped to what the platform can hold.
     pub fn to_system_time(self) -> SystemTime {
         let distance = Duration::from_secs(self.0.unsigned_abs());
-        let moment = if self.0 >= 0 { UNIX_EPOCH.checked_add(distance) } else { UNIX_EPOCH.checked_sub(distance) };
+        let moment =
+            if self.0 >= 0 { UNIX_EPOCH.checked_add(distance) } else { UNIX_EPOCH.checked_sub(distance) };
         moment.unwrap_or(UNIX_EPOCH)
     }
 

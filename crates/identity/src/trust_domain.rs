@@ -60,3 +60,48 @@ impl fmt::Display for TrustDomain {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SpiffeIdError as Error;
+    use super::*;
+
+    /// Cases 33 to 39 of the catalogue of bad inputs.
+    #[test]
+    fn cases_33_to_39() {
+        let name = |text: &str| TrustDomain::parse(text).map(|domain| domain.to_string());
+        assert_eq!(name(""), Err(Error::MissingTrustDomain));
+        for text in ["example.org", "spiffe://example.org", "spiffe://example.org/path"] {
+            assert_eq!(name(text).as_deref(), Ok("example.org"), "{text}");
+        }
+        assert_eq!(name("spiffe://example.org/"), Err(Error::TrailingSlash));
+        for text in ["http://example.org", "spiffe:/example.org", "SPIFFE://example.org"] {
+            assert_eq!(name(text), Err(Error::WrongScheme), "{text}");
+        }
+        for text in [
+            "EXAMPLE.org",
+            "example.org/",
+            "example.org/path",
+            "example.org:443",
+            "user@example.org",
+            "[::1]",
+            "*.example.org",
+            "exa mple",
+            "exämple",
+            "example.org\n",
+            " example.org",
+            "example.org ",
+            "\texample.org",
+        ] {
+            assert_eq!(name(text), Err(Error::BadTrustDomainChar), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_of_a_trust_domain() {
+        let domain = TrustDomain::parse("example.org").unwrap();
+        assert_eq!(domain.id().as_str(), "spiffe://example.org");
+        assert_eq!(domain.server_id().as_str(), "spiffe://example.org/spire/server");
+        assert_eq!(domain.server_id().path(), "/spire/server");
+    }
+}

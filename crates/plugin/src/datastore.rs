@@ -70,8 +70,12 @@ pub struct ChangeEvent<T> {
 /// Registration entries.
 #[async_trait]
 pub trait EntryStore: Send + Sync {
-    /// Admits a draft, or returns the entry it would double. A wished ID that is taken is `AlreadyExists`;
-    /// an unknown federated trust domain is an error.
+    /// Admits a draft, or returns the entry it would double: same SPIFFE ID, parent and set of selectors.
+    /// What breaks a rule of the store is `InvalidArgument`, a wished ID that is taken or a selector or DNS
+    /// name given twice is `AlreadyExists`, a federated trust domain without a bundle is `Internal` (SPIRE's
+    /// code for it). The entry comes back as it will be read: federated trust domains without doubles in the
+    /// order of their bundles, an end of 0 and additional attributes without any set as `None`, the moment of
+    /// creation rounded to the nearest second.
     async fn entry_create_or_get(&self, draft: EntryDraft, now: SystemTime) -> StoreResult<Admission>;
 
     /// Admits many drafts in one transaction, each with its own verdict (a draft that fails leaves the
@@ -85,10 +89,12 @@ pub trait EntryStore: Send + Sync {
     /// One entry.
     async fn entry_get(&self, id: &EntryId) -> StoreResult<Option<Row<RegistrationEntry>>>;
 
-    /// Entries after a row, in row order, at most `limit`.
+    /// Entries after a row, in row order, at most `limit`; only an empty page is the end.
     async fn entry_page(&self, after_row: i64, limit: u32) -> StoreResult<Vec<Row<RegistrationEntry>>>;
 
-    /// Replaces an entry's content and raises its revision by one. Unknown: `NotFound`.
+    /// Replaces an entry's content and raises its revision by one, also if nothing differs; what is refused
+    /// is what [`Self::entry_create_or_get`] refuses, except that two entries may become similar. Unknown:
+    /// `NotFound`.
     async fn entry_update(
         &self,
         id: &EntryId,
@@ -134,16 +140,18 @@ pub enum PruneScope {
 /// Attested nodes.
 #[async_trait]
 pub trait NodeStore: Send + Sync {
-    /// Writes a node and its selectors, new or attested again (which clears a staged SVID).
+    /// Writes a node and its selectors (without doubles), new or attested again. A staged SVID is never
+    /// written and the one that was there is cleared; an empty agent version leaves the known one.
     async fn node_attested(&self, node: AttestedNode, now: SystemTime) -> StoreResult<Row<AttestedNode>>;
 
     /// One node with its selectors.
     async fn node_get(&self, id: &SpiffeId) -> StoreResult<Option<Row<AttestedNode>>>;
 
-    /// Nodes with selectors after a row, in row order, at most `limit`.
+    /// Nodes with selectors after a row, in row order, at most `limit`; only an empty page is the end.
     async fn node_page(&self, after_row: i64, limit: u32) -> StoreResult<Vec<Row<AttestedNode>>>;
 
-    /// Applies a change. Unknown: `NotFound`.
+    /// Applies a change. Promoting where nothing is staged changes nothing and tells no event, since of two
+    /// first uses only one promotes. Unknown: `NotFound`.
     async fn node_change(
         &self,
         id: &SpiffeId,
@@ -153,11 +161,7 @@ pub trait NodeStore: Send + Sync {
 
     /// Removes a node with its selectors, and, if it attested with a join token, the alias entry made for
     /// that token; returns the node and the IDs of entries removed with it. Unknown: `NotFound`.
-    async fn node_delete(
-        &self,
-        id: &SpiffeId,
-        now: SystemTime,
-    ) -> StoreResult<(AttestedNode, Vec<EntryId>)>;
+    async fn node_delete(&self, id: &SpiffeId, now: SystemTime) -> StoreResult<(AttestedNode, Vec<EntryId>)>;
 
     /// Removes nodes that expired before `expired_before` and are not banned, at most `limit`.
     async fn node_prune(
@@ -174,7 +178,8 @@ pub trait NodeStore: Send + Sync {
     /// Number of the newest node event, 0 if there is none.
     async fn node_event_newest(&self) -> StoreResult<i64>;
 
-    /// Drops entry and node events older than `before`, at most `limit` of each; returns how many went.
+    /// Drops entry and node events older than `before`, oldest first, at most `limit` of each; returns how
+    /// many went. Their numbers are never used again.
     async fn events_prune(&self, before: SystemTime, limit: u32) -> StoreResult<u64>;
 }
 
@@ -240,13 +245,14 @@ pub trait BundleStore: Send + Sync {
     /// One bundle.
     async fn bundle_get(&self, trust_domain: &TrustDomain) -> StoreResult<Option<Bundle>>;
 
-    /// Bundles after a row, in row order, at most `limit`.
+    /// Bundles after a row, in row order, at most `limit`; only an empty page is the end.
     async fn bundle_page(&self, after_row: i64, limit: u32) -> StoreResult<Vec<Row<Bundle>>>;
 
     /// How many there are.
     async fn bundle_count(&self) -> StoreResult<u64>;
 
-    /// Applies a change and returns the bundle as it is now.
+    /// Applies a change and returns the bundle as it is now. A bundle given is one of `trust_domain`. Only
+    /// appending, setting and creating make a bundle that was not there; all else is `NotFound` then.
     async fn bundle_change(
         &self,
         trust_domain: &TrustDomain,
@@ -254,7 +260,8 @@ pub trait BundleStore: Send + Sync {
         now: SystemTime,
     ) -> StoreResult<Bundle>;
 
-    /// Removes a bundle; returns IDs of entries that were deleted or changed by it.
+    /// Removes a bundle; returns IDs of entries that were deleted or changed by it, each of which is in the
+    /// change feed. An entry that loses a link counts as changed: its revision is raised. Unknown: `NotFound`.
     async fn bundle_delete(
         &self,
         trust_domain: &TrustDomain,
@@ -299,7 +306,7 @@ pub trait JournalStore: Send + Sync {
     /// All journals.
     async fn journal_list(&self) -> StoreResult<Vec<StoredJournal>>;
 
-    /// Writes a journal, into its row or a new one; returns the row.
+    /// Writes a journal, into its row (unknown: `NotFound`) or a new one; returns the row.
     async fn journal_save(
         &self,
         row_id: Option<i64>,
@@ -309,7 +316,7 @@ pub trait JournalStore: Send + Sync {
         now: SystemTime,
     ) -> StoreResult<i64>;
 
-    /// Removes a journal.
+    /// Removes a journal. Unknown: `NotFound`.
     async fn journal_delete(&self, row_id: i64) -> StoreResult<()>;
 }
 

@@ -172,8 +172,7 @@ impl<'a> Parts<'a> {
 /// Scheme in lower case, empty if there is none, and what follows.
 fn split_scheme(text: &str) -> Result<(String, &str), &'static str> {
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '-' | '.'));
-    let Some((scheme, rest)) =
-        end.and_then(|end| Some((&text[..end], text[end..].strip_prefix(':')?)))
+    let Some((scheme, rest)) = end.and_then(|end| Some((&text[..end], text[end..].strip_prefix(':')?)))
     else {
         return Ok((String::new(), text));
     };
@@ -243,4 +242,93 @@ fn split_port(host: &str) -> (&str, &str) {
         return (ip, rest.strip_prefix(':').unwrap_or(rest));
     }
     host.rsplit_once(':').unwrap_or((host, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn verdict(uri: &str) -> String {
+        match uri.parse::<EndpointAddress>() {
+            Ok(address) => format!("ok {address}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Cases 139 to 142, and those of go-spiffe's `addr_test.go`.
+    #[test]
+    fn verdicts() {
+        let unix = |what: &str| format!("workload endpoint unix socket URI must not {what}");
+        let tcp = |what: &str| format!("workload endpoint tcp socket URI must not {what}");
+        let scheme = "workload endpoint socket URI must have a \"tcp\" or \"unix\" scheme".to_owned();
+        let no_path = "workload endpoint unix socket URI must include a path".to_owned();
+        let no_host = "workload endpoint tcp socket URI must include a host".to_owned();
+        let not_ip = "workload endpoint tcp socket URI host component must be an IP:port".to_owned();
+        let no_port = "workload endpoint tcp socket URI host component must include a port".to_owned();
+        for (uri, expected) in [
+            ("unix:///run/x.sock", "ok unix:///run/x.sock".to_owned()),
+            ("unix:/run/x.sock", "ok unix:///run/x.sock".to_owned()),
+            ("UNIX:///run/x.sock", "ok unix:///run/x.sock".to_owned()),
+            ("unix:///run/a%20b", "ok unix:///run/a b".to_owned()),
+            ("unix:///run/a:b@c", "ok unix:///run/a:b@c".to_owned()),
+            ("unix:opaque", unix("be opaque")),
+            ("unix:", no_path.clone()),
+            ("unix:/", no_path.clone()),
+            ("unix://", no_path.clone()),
+            ("unix:///", no_path),
+            ("unix://host", unix("include a host")),
+            ("unix://host/p", unix("include a host")),
+            ("unix:///p?q", unix("include query values")),
+            ("unix:///p#f", unix("include a fragment")),
+            ("unix://john:doe@/p", unix("include user info")),
+            ("tcp://1.2.3.4:5", "ok tcp://1.2.3.4:5".to_owned()),
+            ("tcp://[::1]:5", "ok tcp://[::1]:5".to_owned()),
+            ("tcp:opaque", tcp("be opaque")),
+            ("tcp://", no_host.clone()),
+            ("tcp:", no_host),
+            ("tcp://1.2.3.4:5?whatever", tcp("include query values")),
+            ("tcp://1.2.3.4:5#whatever", tcp("include a fragment")),
+            ("tcp://john:doe@1.2.3.4:5/path", tcp("include user info")),
+            ("tcp://1.2.3.4:5/path", tcp("include a path")),
+            ("tcp://1.2.3.4:5/", tcp("include a path")),
+            ("tcp://foo", not_ip.clone()),
+            ("tcp://localhost:8000", not_ip.clone()),
+            ("tcp://:8000", not_ip),
+            ("tcp://1.2.3.4", no_port.clone()),
+            ("tcp://1.2.3.4:", no_port.clone()),
+            ("tcp://[::1]", no_port),
+            ("tcp://1.2.3.4:65536", "workload endpoint tcp socket URI port must be between 1 and 65535".to_owned()),
+            ("tcp://1.2.3.4:0", "workload endpoint tcp socket URI port must be between 1 and 65535".to_owned()),
+            ("blah", scheme.clone()),
+            ("/run/x.sock", scheme.clone()),
+            ("", scheme.clone()),
+            ("http://1.2.3.4:5", scheme.clone()),
+            ("spiffe://example.org/x", scheme),
+            (
+                "\t",
+                "workload endpoint socket is not a valid URI: parse \"\\t\": net/url: invalid control character in URL"
+                    .to_owned(),
+            ),
+            (":x", "workload endpoint socket is not a valid URI: parse \":x\": missing protocol scheme".to_owned()),
+            ("unix:///%zz", "workload endpoint socket is not a valid URI: parse \"unix:///%zz\": invalid URL escape".to_owned()),
+            ("unix:///a%00b", "workload endpoint socket is not a valid URI: parse \"unix:///a%00b\": invalid URL escape".to_owned()),
+        ] {
+            assert_eq!(verdict(uri), expected, "{uri}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(uri in ".{0,40}", near in "(unix|tcp)?:?/{0,3}[a-z0-9.:@?#%\\[\\]/]{0,20}") {
+            let _ = verdict(&uri);
+            let _ = verdict(&near);
+        }
+
+        #[test]
+        fn what_is_printed_is_read(port in 1..=u16::MAX, ip in any::<IpAddr>()) {
+            let address = EndpointAddress::Tcp(SocketAddr::new(ip, port));
+            prop_assert_eq!(address.to_string().parse(), Ok(address));
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! worth nothing once the process has ended, for the kernel gives it to another. So a [`ProcessHandle`] is
 //! taken right after a connection is accepted, and asked again when attestation is done.
 
+use nix::sys::socket::{getsockopt, sockopt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
@@ -95,10 +96,10 @@ impl UnixPeer {
     /// that there is no moment in which it could have been replaced. Elsewhere it is opened by its number.
     pub fn of(socket: impl AsFd) -> Result<Self, PeerError> {
         let fd = socket.as_fd();
-        let credentials =
-            rustix::net::sockopt::socket_peercred(fd).map_err(|error| PeerError::Credentials(error.into()))?;
-        let pid = credentials.pid.as_raw_nonzero().get();
-        let (uid, gid) = (credentials.uid.as_raw(), credentials.gid.as_raw());
+        // Not by rustix: there the process ID cannot be 0, which the kernel says of other PID namespaces.
+        let credentials = getsockopt(&fd, sockopt::PeerCredentials)
+            .map_err(|error| PeerError::Credentials(error.into()))?;
+        let (pid, uid, gid) = (credentials.pid(), credentials.uid(), credentials.gid());
         let process = ProcessHandle::pin(pid, uid, gid, pidfd_of_peer(&fd))?;
         Ok(Self { pid, uid, gid, process })
     }
@@ -106,7 +107,7 @@ impl UnixPeer {
 
 /// `SO_PEERPIDFD`, if the kernel knows it.
 fn pidfd_of_peer(fd: &impl AsFd) -> Option<OwnedFd> {
-    nix::sys::socket::getsockopt(fd, nix::sys::socket::sockopt::PeerPidfd).ok()
+    getsockopt(fd, sockopt::PeerPidfd).ok()
 }
 
 impl ProcessHandle {
@@ -175,7 +176,8 @@ impl ProcessHandle {
 /// The number of the process that a descriptor refers to; -1 of one that has been reaped, 0 of one that is in
 /// another PID namespace.
 fn pid_of(pidfd: &OwnedFd) -> Result<i32, PeerError> {
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).map_err(PeerError::Stat)?;
+    let info =
+        fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).map_err(PeerError::Stat)?;
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).and_then(|pid| pid.trim().parse().ok());
     match pid.ok_or(PeerError::BadStat)? {
         -1 => Err(PeerError::Ended),

@@ -126,5 +126,92 @@ impl Error for RpcError<'_> {
 
 /// Why no connection could be made, if that is what the status is about.
 pub fn dial_error(status: &tonic::Status) -> Option<&crate::channel::DialError> {
-    std::iter::successors(status.source(), |error| error.source()).find_map(|error| error.downcast_ref())
+    let mut source = status.source();
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REASONS: [DenialReason; 5] = [
+        DenialReason::AgentExpired,
+        DenialReason::AgentNotAttested,
+        DenialReason::AgentNotActive,
+        DenialReason::AgentBanned,
+        DenialReason::AgentMustReattest,
+    ];
+
+    #[test]
+    fn codes_both_ways() {
+        for number in 0..=16 {
+            let code = Code::from_number(number);
+            assert_eq!(code.number(), number);
+            assert_eq!(from_tonic_code(tonic_code(code)), code);
+        }
+    }
+
+    #[test]
+    fn failures_both_ways() {
+        for reason in REASONS {
+            let failure = Failure::denied(reason, "no");
+            assert_eq!(to_failure(&failure.to_status()), failure);
+        }
+        let failure = Failure::not_found("agent not found");
+        assert!(failure.to_status().details().is_empty());
+        assert_eq!(to_failure(&failure.to_status()), failure);
+    }
+
+    /// As Go's `status.WithDetails` writes it.
+    #[test]
+    fn bytes_of_a_denial() {
+        let status = Failure::denied(DenialReason::AgentBanned, "x").to_status();
+        let url = b"type.googleapis.com/spire.api.types.PermissionDeniedDetails";
+        let mut expected = vec![0x08, 7, 0x12, 1, b'x', 0x1a, 65, 0x0a, 59];
+        expected.extend_from_slice(url);
+        expected.extend_from_slice(&[0x12, 2, 0x08, 4]);
+        assert_eq!(status.details(), expected);
+    }
+
+    #[test]
+    fn foreign_details_are_no_reason() {
+        let with = |type_url: &str, value: Vec<u8>| {
+            let any = prost_types::Any { type_url: type_url.to_owned(), value };
+            let details = rpc::Status { code: 7, message: String::new(), details: vec![any] }.encode_to_vec();
+            tonic::Status::with_details(tonic::Code::PermissionDenied, "", details.into())
+        };
+        assert_eq!(denial_reason(&with("type.googleapis.com/google.rpc.ErrorInfo", vec![8, 4])), None);
+        assert_eq!(denial_reason(&with(DENIAL_TYPE_URL, vec![8, 0])), None);
+        assert_eq!(denial_reason(&with(DENIAL_TYPE_URL, vec![8, 77])), None);
+        assert_eq!(denial_reason(&with(DENIAL_TYPE_URL, vec![255])), None);
+        assert_eq!(denial_reason(&with(DENIAL_TYPE_URL, vec![8, 5])), Some(DenialReason::AgentMustReattest));
+        let garbage = tonic::Status::with_details(tonic::Code::PermissionDenied, "", vec![1, 2, 3].into());
+        assert_eq!(denial_reason(&garbage), None);
+    }
+
+    #[test]
+    fn as_go_prints_it() {
+        let status = Failure::invalid("ttl is required, you must provide one").to_status();
+        assert_eq!(
+            RpcError(&status).to_string(),
+            "rpc error: code = InvalidArgument desc = ttl is required, you must provide one"
+        );
+    }
+
+    #[test]
+    fn batch_items() {
+        assert_eq!(item_status(&Ok(1)), types::Status { code: 0, message: "OK".to_owned() });
+        let failure = Failure::new(Code::AlreadyExists, "similar entry already exists");
+        let status = item_status::<()>(&Err(failure.clone()));
+        assert_eq!((status.code, &*status.message), (6, "similar entry already exists"));
+        assert_eq!(check_item(Some(&status)), Err(failure));
+        assert_eq!(check_item(Some(&item_ok())), Ok(()));
+        assert_eq!(check_item(None), Ok(()));
+    }
 }

@@ -12,7 +12,8 @@ pub struct X509Material {
     pub chain: Bytes,
     /// Private key, PKCS#8 DER; wiped when dropped.
     pub key_pkcs8: Zeroizing<Vec<u8>>,
-    /// Key ID of the authority that signed the leaf, lower-case hex; tells whether it is tainted.
+    /// Key ID of the authority of the bundle that the chain ends at, lower-case hex; tells whether it is
+    /// tainted.
     pub authority_key_id: String,
     /// `notBefore` of the leaf.
     pub not_before: UnixTime,

@@ -14,10 +14,12 @@ use finial_plugin::datastore::{
 use rusqlite::{Connection, OptionalExtension};
 use std::time::SystemTime;
 
+const ROW_BY_TRUST_DOMAIN: &str = "SELECT id FROM bundles WHERE trust_domain = ?1";
 const BY_TRUST_DOMAIN: &str = "SELECT id, COALESCE(data, x'') FROM bundles WHERE trust_domain = ?1";
 const PAGE: &str = "SELECT id, COALESCE(data, x'') FROM bundles WHERE id > ?1 ORDER BY id LIMIT ?2";
 const COUNT: &str = "SELECT COUNT(*) FROM bundles";
-const INSERT: &str = "INSERT INTO bundles (created_at, updated_at, trust_domain, data) VALUES (?1, ?1, ?2, ?3)";
+const INSERT: &str =
+    "INSERT INTO bundles (created_at, updated_at, trust_domain, data) VALUES (?1, ?1, ?2, ?3)";
 const UPDATE: &str = "UPDATE bundles SET updated_at = ?1, data = ?3 WHERE id = ?2";
 const DELETE: &str = "DELETE FROM bundles WHERE id = ?1";
 const FEDERATED_COUNT: &str = "SELECT COUNT(*) FROM federated_registration_entries WHERE bundle_id = ?1";
@@ -39,7 +41,9 @@ impl BundleStore for SqliteStore {
     }
 
     async fn bundle_count(&self) -> StoreResult<u64> {
-        self.read(|db| Ok(db.prepare_cached(COUNT)?.query_row([], |row| row.get(0))?)).await
+        let count: i64 =
+            self.read(|db| Ok(db.prepare_cached(COUNT)?.query_row([], |row| row.get(0))?)).await?;
+        Ok(count.unsigned_abs())
     }
 
     async fn bundle_change(
@@ -106,44 +110,48 @@ fn apply(
     change: BundleChange,
     now: DateTime,
 ) -> Result<Bundle, Fault> {
-    let name = codec::trust_domain_text(trust_domain);
     // What replaces a bundle does not read it, so that one which makes no sense can be put right.
     match change {
-        BundleChange::Create(bundle) => {
-            db.prepare_cached(INSERT)?.execute((now, &name, codec::encode_bundle(&bundle)))?;
-            return Ok(bundle);
-        }
-        BundleChange::Set(bundle) => {
-            let blob = codec::encode_bundle(&bundle);
-            match row_of(db, &name)? {
-                Some(row_id) => db.prepare_cached(UPDATE)?.execute((now, row_id, blob))?,
-                None => db.prepare_cached(INSERT)?.execute((now, &name, blob))?,
-            };
-            return Ok(bundle);
-        }
+        BundleChange::Create(bundle) => insert(db, trust_domain, bundle, now),
+        BundleChange::Set(bundle) => match row_of(db, trust_domain)? {
+            Some(row_id) => overwrite(db, row_id, bundle, now),
+            None => insert(db, trust_domain, bundle, now),
+        },
         change => match (find(db, trust_domain)?, change) {
+            (Some(row), change) => {
+                let mut bundle = row.value.clone();
+                alter(&mut bundle, change)?;
+                if bundle == row.value { Ok(bundle) } else { overwrite(db, row.row_id, bundle, now) }
+            }
             (None, BundleChange::Append { x509, jwt }) => {
                 let mut bundle = Bundle::new(trust_domain.clone());
                 (bundle.x509_authorities, bundle.jwt_authorities) = (x509, jwt);
-                db.prepare_cached(INSERT)?.execute((now, &name, codec::encode_bundle(&bundle)))?;
-                Ok(bundle)
+                insert(db, trust_domain, bundle, now)
             }
             (None, _) => Err(Fault::not_found()),
-            (Some(Row { row_id, value: before }), change) => {
-                let mut after = before.clone();
-                alter(&mut after, change)?;
-                if after != before {
-                    db.prepare_cached(UPDATE)?.execute((now, row_id, codec::encode_bundle(&after)))?;
-                }
-                Ok(after)
-            }
         },
     }
 }
 
-fn row_of(db: &Connection, name: &str) -> Result<Option<i64>, Fault> {
-    let sql = "SELECT id FROM bundles WHERE trust_domain = ?1";
-    Ok(db.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?)
+fn insert(
+    db: &Connection,
+    trust_domain: &TrustDomain,
+    bundle: Bundle,
+    now: DateTime,
+) -> Result<Bundle, Fault> {
+    let name = codec::trust_domain_text(trust_domain);
+    db.prepare_cached(INSERT)?.execute((now, name, codec::encode_bundle(&bundle)))?;
+    Ok(bundle)
+}
+
+fn overwrite(db: &Connection, row_id: i64, bundle: Bundle, now: DateTime) -> Result<Bundle, Fault> {
+    db.prepare_cached(UPDATE)?.execute((now, row_id, codec::encode_bundle(&bundle)))?;
+    Ok(bundle)
+}
+
+fn row_of(db: &Connection, trust_domain: &TrustDomain) -> Result<Option<i64>, Fault> {
+    let name = codec::trust_domain_text(trust_domain);
+    Ok(db.prepare_cached(ROW_BY_TRUST_DOMAIN)?.query_row([name], |row| row.get(0)).optional()?)
 }
 
 /// Applies a change to a bundle that is there.
@@ -210,8 +218,8 @@ fn delete(
     mode: BundleDeletion,
     now: DateTime,
 ) -> Result<Vec<EntryId>, Fault> {
-    let bundle_row = row_of(db, &codec::trust_domain_text(trust_domain))?.ok_or_else(Fault::not_found)?;
-    let linked: u64 = db.prepare_cached(FEDERATED_COUNT)?.query_row([bundle_row], |row| row.get(0))?;
+    let bundle_row = row_of(db, trust_domain)?.ok_or_else(Fault::not_found)?;
+    let linked: i64 = db.prepare_cached(FEDERATED_COUNT)?.query_row([bundle_row], |row| row.get(0))?;
     if linked > 0 && mode == BundleDeletion::Restrict {
         return Err(StoreError::new(
             Code::FailedPrecondition,

@@ -3,28 +3,27 @@
 use super::entry_rows;
 use super::events::ENTRIES;
 use super::fault::Fault;
-use super::{SqliteStore, writer};
+use super::{SqliteStore, similar, writer};
 use crate::time::DateTime;
 use crate::{codec, rules};
 use async_trait::async_trait;
-use finial_identity::{Code, EntryDraft, EntryId, EntrySpec, RegistrationEntry, Selector, TrustDomain};
+use finial_identity::{Code, EntryDraft, EntryId, EntrySpec, RegistrationEntry, TrustDomain, UnixTime};
 use finial_plugin::datastore::{Admission, ChangeEvent, EntryStore, Row, StoreError, StoreResult};
 use rusqlite::{Connection, OptionalExtension};
-use std::collections::HashSet;
 use std::time::SystemTime;
 
-const INSERT: &str = "INSERT INTO registered_entries (created_at, updated_at, entry_id, spiffe_id, parent_id, \
-     ttl, admin, downstream, expiry, revision_number, store_svid, hint, jwt_svid_ttl, additional_attributes) \
-     VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12)";
-const UPDATE: &str = "UPDATE registered_entries SET updated_at = ?1, spiffe_id = ?2, parent_id = ?3, ttl = ?4, \
-     admin = ?5, downstream = ?6, expiry = ?7, store_svid = ?8, hint = ?9, jwt_svid_ttl = ?10, \
+const INSERT: &str = "INSERT INTO registered_entries (created_at, updated_at, entry_id, spiffe_id, parent_id, ttl, \
+     admin, downstream, expiry, revision_number, store_svid, hint, jwt_svid_ttl, \
+     additional_attributes) VALUES (?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12)";
+const UPDATE: &str = "UPDATE registered_entries SET updated_at = ?1, spiffe_id = ?2, parent_id = ?3, ttl = ?4, admin = \
+     ?5, downstream = ?6, expiry = ?7, store_svid = ?8, hint = ?9, jwt_svid_ttl = ?10, \
      additional_attributes = ?11, revision_number = COALESCE(revision_number, 0) + 1 WHERE id = ?12";
-const INSERT_SELECTOR: &str = "INSERT INTO selectors (created_at, updated_at, registered_entry_id, type, value) \
-     VALUES (?1, ?1, ?2, ?3, ?4)";
+const INSERT_SELECTOR: &str = "INSERT INTO selectors (created_at, updated_at, registered_entry_id, type, value) VALUES (?1, ?1, \
+     ?2, ?3, ?4)";
 const INSERT_DNS_NAME: &str =
     "INSERT INTO dns_names (created_at, updated_at, registered_entry_id, value) VALUES (?1, ?1, ?2, ?3)";
-const INSERT_FEDERATION: &str = "INSERT OR IGNORE INTO federated_registration_entries (bundle_id, \
-     registered_entry_id) VALUES (?1, ?2)";
+const INSERT_FEDERATION: &str =
+    "INSERT OR IGNORE INTO federated_registration_entries (bundle_id, registered_entry_id) VALUES (?1, ?2)";
 const BUNDLE_ROW: &str = "SELECT id FROM bundles WHERE trust_domain = ?1";
 const ROW_BY_ENTRY_ID: &str = "SELECT id FROM registered_entries WHERE entry_id = ?1";
 const DELETE_PARTS: [&str; 3] = [
@@ -33,8 +32,8 @@ const DELETE_PARTS: [&str; 3] = [
     "DELETE FROM dns_names WHERE registered_entry_id = ?1",
 ];
 const DELETE: &str = "DELETE FROM registered_entries WHERE id = ?1";
-const ENDED: &str = "SELECT id, COALESCE(entry_id, '') FROM registered_entries \
-     WHERE (expiry > 0 AND expiry < ?1) OR expiry < 0 LIMIT ?2";
+pub(super) const ENDED: &str = "SELECT id, COALESCE(entry_id, '') FROM registered_entries WHERE (expiry > 0 AND expiry < ?1) OR \
+     expiry < 0 LIMIT ?2";
 
 #[async_trait]
 impl EntryStore for SqliteStore {
@@ -104,7 +103,7 @@ impl EntryStore for SqliteStore {
 /// Writes a draft and its event, or finds the entry it would double.
 fn admit(db: &Connection, draft: EntryDraft, now: DateTime) -> Result<Admission, Fault> {
     rules::check_draft(&draft)?;
-    if let Some(row_id) = find_similar(db, &draft.spec)? {
+    if let Some(row_id) = similar::find(db, &draft.spec)? {
         let entry = entry_rows::by_row(db, row_id)?.ok_or_else(Fault::not_found)?;
         return Ok(Admission::Similar(entry));
     }
@@ -162,7 +161,9 @@ fn write_parts(db: &Connection, row_id: i64, spec: &mut EntrySpec, now: DateTime
 fn bundle_row(db: &Connection, trust_domain: &TrustDomain) -> Result<i64, Fault> {
     let name = codec::trust_domain_text(trust_domain);
     let row = db.prepare_cached(BUNDLE_ROW)?.query_row([&name], |row| row.get(0)).optional()?;
-    row.ok_or_else(|| StoreError::new(Code::Internal, format!("unable to find federated bundle {name:?}")).into())
+    row.ok_or_else(|| {
+        StoreError::new(Code::Internal, format!("unable to find federated bundle {name:?}")).into()
+    })
 }
 
 fn update(
@@ -214,13 +215,15 @@ fn delete_parts(db: &Connection, row_id: i64) -> Result<(), Fault> {
 fn prune(db: &Connection, now: SystemTime, limit: u32) -> Result<Vec<RegistrationEntry>, Fault> {
     let ended = db
         .prepare_cached(ENDED)?
-        .query_map((finial_identity::UnixTime::from(now).seconds(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map((UnixTime::from(now).seconds(), limit), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
     let mut pruned = Vec::with_capacity(ended.len());
     for (row_id, entry_id) in ended {
         match entry_rows::by_row(db, row_id) {
             Ok(entry) => pruned.extend(entry.map(|row| row.value)),
-            Err(Fault::Store(error)) => tracing::warn!(entry_id, %error, "Pruned an entry that made no sense"),
+            Err(Fault::Store(error)) => {
+                tracing::warn!(entry_id, %error, "Pruned an entry that made no sense")
+            }
             Err(fault) => return Err(fault),
         }
         delete_row(db, row_id, &entry_id, now.into())?;
@@ -228,56 +231,7 @@ fn prune(db: &Connection, now: SystemTime, limit: u32) -> Result<Vec<Registratio
     Ok(pruned)
 }
 
-/// Candidates looked at one by one before the selectors help.
-const FEW: usize = 64;
-const BY_SPIFFE_ID: &str = "SELECT id, COALESCE(parent_id, '') FROM registered_entries WHERE spiffe_id = ?1 LIMIT 65";
-const BY_PARENT_ID: &str = "SELECT id, COALESCE(spiffe_id, '') FROM registered_entries WHERE parent_id = ?1 LIMIT 65";
-const BY_BOTH_AND_SELECTOR: &str = "SELECT E.id FROM registered_entries E WHERE E.spiffe_id = ?1 AND E.parent_id = ?2 \
-     AND EXISTS (SELECT 1 FROM selectors S WHERE S.registered_entry_id = E.id AND S.type = ?3 AND S.value = ?4)";
-const SELECTORS: &str = "SELECT type, value FROM selectors WHERE registered_entry_id = ?1";
-
-/// The row of the first entry with the same SPIFFE ID, parent and set of selectors.
-///
-/// There is no index over all three. Usually few entries share a SPIFFE ID, or else few share a parent;
-/// only if both are popular the planner has to walk one of the two indices.
-fn find_similar(db: &Connection, spec: &EntrySpec) -> Result<Option<i64>, Fault> {
-    let (id, parent) = (spec.spiffe_id.as_str(), spec.parent_id.as_str());
-    let mut candidates = match few(db, BY_SPIFFE_ID, id, parent)? {
-        Some(rows) => rows,
-        None => match few(db, BY_PARENT_ID, parent, id)? {
-            Some(rows) => rows,
-            None => {
-                let selector = &spec.selectors[0];
-                db.prepare_cached(BY_BOTH_AND_SELECTOR)?
-                    .query_map((id, parent, &selector.kind, &selector.value), |row| row.get(0))?
-                    .collect::<rusqlite::Result<Vec<i64>>>()?
-            }
-        },
-    };
-    candidates.sort_unstable();
-    let wanted: HashSet<&Selector> = spec.selectors.iter().collect();
-    for row_id in candidates {
-        let has = db
-            .prepare_cached(SELECTORS)?
-            .query_map([row_id], |row| Ok(Selector { kind: row.get(0)?, value: row.get(1)? }))?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        if has.len() == wanted.len() && has.iter().all(|selector| wanted.contains(selector)) {
-            return Ok(Some(row_id));
-        }
-    }
-    Ok(None)
-}
-
-/// Rows with `key` whose other column is `other`; nothing if there are too many with `key`.
-fn few(db: &Connection, sql: &str, key: &str, other: &str) -> Result<Option<Vec<i64>>, Fault> {
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query([key])?;
-    let (mut seen, mut matching) = (0, Vec::new());
-    while let Some(row) = rows.next()? {
-        seen += 1;
-        if row.get_ref(1)?.as_str().is_ok_and(|text| text == other) {
-            matching.push(row.get(0)?);
-        }
-    }
-    Ok((seen <= FEW).then_some(matching))
-}
+/// Every query of this module, for the test that none walks a whole table.
+#[cfg(test)]
+pub(super) const ALL_SQL: &[&str] =
+    &[UPDATE, BUNDLE_ROW, ROW_BY_ENTRY_ID, DELETE_PARTS[0], DELETE_PARTS[1], DELETE_PARTS[2], DELETE, ENDED];

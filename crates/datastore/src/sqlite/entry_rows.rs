@@ -55,7 +55,11 @@ fn one(db: &Connection, sql: &str, key: impl Params) -> Result<Option<Row<Regist
 }
 
 /// Entries after a row. One that makes no sense is told and left out; a page is empty only at the end.
-pub(super) fn page(db: &Connection, after_row: i64, limit: u32) -> Result<Vec<Row<RegistrationEntry>>, Fault> {
+pub(super) fn page(
+    db: &Connection,
+    after_row: i64,
+    limit: u32,
+) -> Result<Vec<Row<RegistrationEntry>>, Fault> {
     let mut after = after_row;
     loop {
         let stored = db
@@ -67,7 +71,8 @@ pub(super) fn page(db: &Connection, after_row: i64, limit: u32) -> Result<Vec<Ro
         };
         after = last.row_id;
         let mut parts = Parts::of_rows(db, first.row_id, last.row_id)?;
-        let sound: Vec<_> = stored.into_iter().filter_map(|entry| entry.into_sound_entry(&mut parts)).collect();
+        let sound: Vec<_> =
+            stored.into_iter().filter_map(|entry| entry.into_sound_entry(&mut parts)).collect();
         if !sound.is_empty() {
             return Ok(sound);
         }
@@ -198,3 +203,7 @@ pub(super) fn spiffe_id(text: Option<String>) -> Result<SpiffeId, CodecError> {
 fn trust_domains(texts: &[String]) -> Result<Vec<TrustDomain>, CodecError> {
     texts.iter().map(|text| codec::trust_domain(text)).collect()
 }
+
+/// Every query of this module, for the test that none walks a whole table.
+#[cfg(test)]
+pub(super) const ALL_SQL: &[&str] = &[BY_ENTRY_ID, BY_ROW, PAGE, SELECTORS, DNS_NAMES, FEDERATIONS];

@@ -18,9 +18,19 @@ pub(super) struct Feed {
 macro_rules! feed {
     ($table:literal, $subject:literal) => {
         Feed {
-            append: concat!("INSERT INTO ", $table, " (created_at, updated_at, ", $subject, ") VALUES (?1, ?1, ?2)"),
+            append: concat!(
+                "INSERT INTO ",
+                $table,
+                " (created_at, updated_at, ",
+                $subject,
+                ") VALUES (?1, ?1, ?2)"
+            ),
             page: concat!(
-                "SELECT id, COALESCE(", $subject, ", '') FROM ", $table, " WHERE id > ?1 ORDER BY id LIMIT ?2"
+                "SELECT id, COALESCE(",
+                $subject,
+                ", '') FROM ",
+                $table,
+                " WHERE id > ?1 ORDER BY id LIMIT ?2"
             ),
             newest: concat!("SELECT id FROM ", $table, " ORDER BY id DESC LIMIT 1"),
             oldest: concat!("SELECT id, created_at FROM ", $table, " ORDER BY id LIMIT ?1"),

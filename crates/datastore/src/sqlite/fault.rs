@@ -102,7 +102,9 @@ fn classify(error: &rusqlite::Error, file: &str) -> (Code, String) {
         ),
         Some(ErrorCode::DatabaseCorrupt) => advised(
             Code::Internal,
-            format!("{file:?} is damaged; restore it from a backup, or rescue it with `sqlite3 {file} .recover`"),
+            format!(
+                "{file:?} is damaged; restore it from a backup, or rescue it with `sqlite3 {file} .recover`"
+            ),
         ),
         Some(ErrorCode::NotADatabase) => advised(
             Code::Internal,

@@ -68,9 +68,9 @@ impl Location {
     fn set_driver_option(&mut self, name: &str, value: &str) -> Result<(), Fault> {
         match name {
             "_busy_timeout" | "_timeout" => {
-                let milliseconds = value
-                    .parse()
-                    .map_err(|_| refused(&format!("invalid {name}: {value:?} is not a number of milliseconds")))?;
+                let milliseconds = value.parse().map_err(|_| {
+                    refused(&format!("invalid {name}: {value:?} is not a number of milliseconds"))
+                })?;
                 self.busy_timeout = Duration::from_millis(milliseconds);
             }
             "_synchronous" | "_sync" => {

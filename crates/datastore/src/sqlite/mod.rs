@@ -9,8 +9,12 @@ mod journals;
 mod location;
 mod nodes;
 mod readers;
+mod similar;
 mod tokens;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use fault::Fault;
 

@@ -8,7 +8,7 @@ use crate::time::DateTime;
 use async_trait::async_trait;
 use finial_identity::{AgentSerial, AttestedNode, EntryId, Selector, SpiffeId, UnixTime};
 use finial_plugin::datastore::{ChangeEvent, NodeChange, NodeStore, PruneScope, Row, StoreResult};
-use rusqlite::{Connection, OptionalExtension, Params};
+use rusqlite::{Connection, Params};
 use std::time::SystemTime;
 
 /// Columns in the order of [`StoredNode::read`].
@@ -25,33 +25,34 @@ macro_rules! select_nodes {
 
 const BY_ID: &str = select_nodes!("WHERE spiffe_id = ?1");
 const PAGE: &str = select_nodes!("WHERE id > ?1 ORDER BY id LIMIT ?2");
-const INSERT: &str = "INSERT INTO attested_node_entries (created_at, updated_at, spiffe_id, data_type, \
-     serial_number, expires_at, new_serial_number, new_expires_at, can_reattest, agent_version) \
-     VALUES (?1, ?1, ?2, ?3, ?4, ?5, '', NULL, ?6, ?7)";
-const ATTEST_AGAIN: &str = "UPDATE attested_node_entries SET updated_at = ?1, data_type = ?3, serial_number = ?4, \
-     expires_at = ?5, new_serial_number = '', new_expires_at = NULL, can_reattest = ?6, \
-     agent_version = CASE WHEN ?7 = '' THEN agent_version ELSE ?7 END WHERE spiffe_id = ?2";
+const INSERT: &str = "INSERT INTO attested_node_entries (created_at, updated_at, spiffe_id, data_type, serial_number, \
+     expires_at, new_serial_number, new_expires_at, can_reattest, agent_version) VALUES (?1, ?1, ?2, \
+     ?3, ?4, ?5, '', NULL, ?6, ?7)";
+const ATTEST_AGAIN: &str = "UPDATE attested_node_entries SET updated_at = ?1, data_type = ?3, serial_number = ?4, expires_at \
+     = ?5, new_serial_number = '', new_expires_at = NULL, can_reattest = ?6, agent_version = CASE \
+     WHEN ?7 = '' THEN agent_version ELSE ?7 END WHERE spiffe_id = ?2";
 const STAGE: &str = "UPDATE attested_node_entries SET updated_at = ?1, new_serial_number = ?3, new_expires_at = ?4 \
      WHERE spiffe_id = ?2";
-const PROMOTE: &str = "UPDATE attested_node_entries SET updated_at = ?1, serial_number = new_serial_number, \
-     expires_at = new_expires_at, new_serial_number = '', new_expires_at = NULL \
-     WHERE spiffe_id = ?2 AND COALESCE(new_serial_number, '') <> ''";
+const PROMOTE: &str = "UPDATE attested_node_entries SET updated_at = ?1, serial_number = new_serial_number, expires_at \
+     = new_expires_at, new_serial_number = '', new_expires_at = NULL WHERE spiffe_id = ?2 AND \
+     COALESCE(new_serial_number, '') <> ''";
 const BAN: &str = "UPDATE attested_node_entries SET updated_at = ?1, serial_number = '', new_serial_number = '' \
      WHERE spiffe_id = ?2";
-const SET_VERSION: &str = "UPDATE attested_node_entries SET updated_at = ?1, agent_version = ?3 WHERE spiffe_id = ?2";
+const SET_VERSION: &str =
+    "UPDATE attested_node_entries SET updated_at = ?1, agent_version = ?3 WHERE spiffe_id = ?2";
 const DELETE: &str = "DELETE FROM attested_node_entries WHERE spiffe_id = ?1";
 const SELECTORS: &str = "SELECT type, value FROM node_resolver_map_entries WHERE spiffe_id = ?1 ORDER BY id";
-const INSERT_SELECTOR: &str = "INSERT OR IGNORE INTO node_resolver_map_entries (created_at, updated_at, spiffe_id, \
-     type, value) VALUES (?1, ?1, ?2, ?3, ?4)";
+const INSERT_SELECTOR: &str = "INSERT OR IGNORE INTO node_resolver_map_entries (created_at, updated_at, spiffe_id, type, value) \
+     VALUES (?1, ?1, ?2, ?3, ?4)";
 const DELETE_SELECTORS: &str = "DELETE FROM node_resolver_map_entries WHERE spiffe_id = ?1";
 /// The alias that the server makes with a join token: under the agent, with the agent's ID as selector.
-const TOKEN_ALIASES: &str = "SELECT E.id, COALESCE(E.entry_id, '') FROM registered_entries E WHERE E.parent_id = ?1 \
-     AND EXISTS (SELECT 1 FROM selectors S WHERE S.registered_entry_id = E.id AND S.type = 'spiffe_id' \
-         AND S.value = ?1) \
-     AND (SELECT COUNT(*) FROM selectors S WHERE S.registered_entry_id = E.id) = 1 ORDER BY E.id";
+const TOKEN_ALIASES: &str = "SELECT E.id, COALESCE(E.entry_id, '') FROM registered_entries E WHERE E.parent_id = ?1 AND \
+     EXISTS (SELECT 1 FROM selectors S WHERE S.registered_entry_id = E.id AND S.type = 'spiffe_id' \
+     AND S.value = ?1) AND (SELECT COUNT(*) FROM selectors S WHERE S.registered_entry_id = E.id) = 1 \
+     ORDER BY E.id";
 /// The first comparison is for the index and a day wide, see `time`; the second decides.
-const EXPIRED: &str = "SELECT spiffe_id FROM attested_node_entries WHERE expires_at < ?1 \
-     AND unixepoch(expires_at) < ?2 AND serial_number <> '' AND (can_reattest OR ?3) LIMIT ?4";
+pub(super) const EXPIRED: &str = "SELECT spiffe_id FROM attested_node_entries WHERE expires_at < ?1 AND unixepoch(expires_at) < ?2 \
+     AND serial_number <> '' AND (can_reattest OR ?3) LIMIT ?4";
 const DAY: i64 = 86_400;
 
 #[async_trait]
@@ -108,8 +109,10 @@ impl NodeStore for SqliteStore {
     }
 
     async fn events_prune(&self, before: SystemTime, limit: u32) -> StoreResult<u64> {
-        self.write(move |db| Ok(ENTRIES.prune(db, before.into(), limit)? + NODES.prune(db, before.into(), limit)?))
-            .await
+        self.write(move |db| {
+            Ok(ENTRIES.prune(db, before.into(), limit)? + NODES.prune(db, before.into(), limit)?)
+        })
+        .await
     }
 }
 
@@ -160,7 +163,9 @@ fn apply(
 /// Removes a node, its selectors and the alias of its join token; tells both feeds.
 fn delete(db: &Connection, id: &str, now: DateTime) -> Result<Vec<EntryId>, Fault> {
     let from_token: bool = db
-        .prepare_cached("SELECT COALESCE(data_type, '') = 'join_token' FROM attested_node_entries WHERE spiffe_id = ?1")?
+        .prepare_cached(
+            "SELECT COALESCE(data_type, '') = 'join_token' FROM attested_node_entries WHERE spiffe_id = ?1",
+        )?
         .query_row([id], |row| row.get(0))?;
     let mut removed = Vec::new();
     if from_token {
@@ -170,7 +175,11 @@ fn delete(db: &Connection, id: &str, now: DateTime) -> Result<Vec<EntryId>, Faul
             .collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
         for (row_id, entry_id) in aliases {
             entries::delete_row(db, row_id, &entry_id, now)?;
-            tracing::info!(parent_id = id, entry_id, "Cascade-deleted registration entry on attested node deletion");
+            tracing::info!(
+                parent_id = id,
+                entry_id,
+                "Cascade-deleted registration entry on attested node deletion"
+            );
             removed.extend(EntryId::parse(entry_id));
         }
     }
@@ -286,3 +295,20 @@ impl StoredNode {
         }))
     }
 }
+
+/// Every query of this module, for the test that none walks a whole table.
+#[cfg(test)]
+pub(super) const ALL_SQL: &[&str] = &[
+    BY_ID,
+    PAGE,
+    ATTEST_AGAIN,
+    STAGE,
+    PROMOTE,
+    BAN,
+    SET_VERSION,
+    DELETE,
+    SELECTORS,
+    DELETE_SELECTORS,
+    TOKEN_ALIASES,
+    EXPIRED,
+];

@@ -9,7 +9,8 @@ use finial_plugin::datastore::{JoinToken, StoreError, StoreResult, TokenStore};
 use rusqlite::OptionalExtension;
 use std::time::SystemTime;
 
-const INSERT: &str = "INSERT INTO join_tokens (created_at, updated_at, token, expiry) VALUES (?1, ?1, ?2, ?3)";
+const INSERT: &str =
+    "INSERT INTO join_tokens (created_at, updated_at, token, expiry) VALUES (?1, ?1, ?2, ?3)";
 const TAKE: &str = "DELETE FROM join_tokens WHERE token = ?1 RETURNING expiry";
 
 #[async_trait]

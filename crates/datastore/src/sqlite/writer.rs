@@ -73,6 +73,16 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    /// Closes the connection, unless it still works; then it is closed when that is done.
+    fn drop(&mut self) {
+        let mut queue = lock(&self.queue);
+        if matches!(queue.writer, Seat::Idle(_)) {
+            queue.writer = Seat::Gone;
+        }
+    }
+}
+
 /// One run over the queue; holds the connection meanwhile.
 struct Shift {
     queue: Arc<Mutex<Queue>>,
@@ -80,18 +90,23 @@ struct Shift {
 }
 
 impl Shift {
+    /// Callers are answered when the connection is back in its seat, or busy with the next group: who
+    /// closes the store after the last answer closes the connection.
     fn work(mut self) {
+        let mut settled = Settled::nothing();
         while let Some(connection) = self.connection.take() {
             let mut queue = lock(&self.queue);
             if queue.waiting.is_empty() {
                 queue.writer = Seat::Idle(connection);
-                return;
+                drop(queue);
+                return settled.answer();
             }
             let many = queue.waiting.len().min(GROUP);
             let group: Vec<_> = queue.waiting.drain(..many).collect();
             drop(queue);
-            let connection = self.connection.insert(connection);
-            let left_over = run_group(connection, group);
+            settled.answer();
+            let left_over;
+            (settled, left_over) = run_group(self.connection.insert(connection), group);
             let mut queue = lock(&self.queue);
             left_over.into_iter().rev().for_each(|operation| queue.waiting.push_front(operation));
         }
@@ -110,12 +125,35 @@ impl Drop for Shift {
     }
 }
 
-/// Runs operations in one transaction and answers them; gives back those that must run in another one
-/// because SQLite ended this one early.
-fn run_group(connection: &Connection, mut group: Vec<Box<dyn Operation>>) -> Vec<Box<dyn Operation>> {
+/// Operations whose transaction is over.
+struct Settled {
+    group: Vec<Box<dyn Operation>>,
+    end: Result<(), Fault>,
+}
+
+impl Settled {
+    fn nothing() -> Self {
+        Self { group: Vec::new(), end: Ok(()) }
+    }
+
+    fn answer(self) {
+        for operation in self.group {
+            match &self.end {
+                Ok(()) => operation.answer(),
+                Err(fault) => operation.fail(fault),
+            }
+        }
+    }
+}
+
+/// Runs operations in one transaction; gives back those that must run in another one because SQLite
+/// ended this one early.
+fn run_group(
+    connection: &Connection,
+    mut group: Vec<Box<dyn Operation>>,
+) -> (Settled, Vec<Box<dyn Operation>>) {
     if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
-        group.into_iter().for_each(|operation| operation.fail(&error.into()));
-        return Vec::new();
+        return (Settled { group, end: Err(error.into()) }, Vec::new());
     }
     let single = group.len() == 1;
     let mut done = 0;
@@ -141,13 +179,7 @@ fn run_group(connection: &Connection, mut group: Vec<Box<dyn Operation>>) -> Vec
     if end.is_err() && !connection.is_autocommit() {
         let _ = execute(connection, "ROLLBACK");
     }
-    for operation in group {
-        match &end {
-            Ok(()) => operation.answer(),
-            Err(fault) => operation.fail(fault),
-        }
-    }
-    left_over
+    (Settled { group, end }, left_over)
 }
 
 fn run_one(connection: &Connection, operation: &mut dyn Operation, single: bool) -> rusqlite::Result<bool> {

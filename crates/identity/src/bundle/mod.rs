@@ -1,6 +1,6 @@
 //! Trust bundles (Trust Domain and Bundle standard): what verifies the SVIDs of one trust domain.
 //!
-//! [`Bundle`] is plain data; `rules` says how it may change, [`format`] how it is written and read.
+//! [`Bundle`] is plain data; `rules` says how it may change, [`mod@format`] how it is written and read.
 //! Nothing here stores or fetches: that is the work of `datastore`, `server` and `agent`.
 
 mod authority;

@@ -178,7 +178,13 @@ fn cases_102_to_105_document() {
         (103, r#"{"keys":null}"#.to_owned(), Err("no authorities found")),
         (104, r#"{"keys":{}}"#.to_owned(), Err("no authorities found")),
         (104, r#"{"keys":[5]}"#.to_owned(), Err("no authorities found")),
-        (104, format!("[{body}]"), Err("unable to parse JWKS: json: expected an object")),
+        (
+            104,
+            format!("[{body}]"),
+            Err(
+                "unable to parse JWKS: json: cannot unmarshal array into Go value of type spiffebundle.bundleDoc",
+            ),
+        ),
         (104, String::new(), Err("unable to parse JWKS: ")),
         (104, "keys".to_owned(), Err("unable to parse JWKS: ")),
         (104, format!("\u{feff}{body}"), Err("unable to parse JWKS: ")),

@@ -16,7 +16,8 @@ pub(super) struct Claims {
 
 impl Claims {
     pub(super) fn parse(payload: &[u8]) -> Result<Self, JwtError> {
-        let all = json::read_object(payload).map_err(|error| JwtError::Payload(error.to_string()))?;
+        let all =
+            json::read_object(payload, "jwt.Claims").map_err(|error| JwtError::Payload(error.to_string()))?;
         text(&all, "iss")?;
         text(&all, "jti")?;
         Ok(Self {
@@ -42,7 +43,7 @@ fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(JwtError::Payload(json::not_a_string(other))),
+        Some(other) => Err(JwtError::Payload(json::wrong_type(other, "string"))),
     }
 }
 
@@ -66,10 +67,8 @@ fn date(claim: Option<&Value>) -> Result<Option<UnixTime>, JwtError> {
     match claim {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Number(number)) => {
-            let fractional =
-                || number.as_f64().filter(|f| !number.is_u64() && f.abs() < LIMIT).map(|f| f as i64);
-            let seconds = number.as_i64().or_else(fractional).ok_or(JwtError::NotADate)?;
-            Ok(Some(UnixTime::from_seconds(seconds)))
+            let float = number.as_f64().filter(|float| float.abs() < LIMIT).ok_or(JwtError::NotADate)?;
+            Ok(Some(UnixTime::from_seconds(number.as_i64().unwrap_or(float as i64))))
         }
         Some(_) => Err(JwtError::NotADate),
     }

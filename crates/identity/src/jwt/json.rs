@@ -8,6 +8,7 @@
 use super::error::clipped;
 use serde::Serialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
@@ -23,21 +24,22 @@ pub struct JsonError(String);
 /// Reads one JSON value and nothing after it.
 pub fn read(text: &[u8]) -> Result<Value, JsonError> {
     let mut input = serde_json::Deserializer::from_slice(text);
-    let value = Strict { levels: DEPTH_MAX }.deserialize(&mut input).map_err(refused)?;
-    input.end().map_err(refused)?;
-    Ok(value)
+    let value = Strict { levels: DEPTH_MAX }.deserialize(&mut input);
+    let value = value.and_then(|value| input.end().map(|()| value));
+    value.map_err(|error| JsonError(go_text(&error, text)))
 }
 
-/// Reads one JSON object and nothing after it.
-pub fn read_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
+/// Reads one JSON object and nothing after it. `go_type` is what SPIRE reads it into and says in its
+/// refusal of anything else.
+pub fn read_object(text: &[u8], go_type: &str) -> Result<Map<String, Value>, JsonError> {
     match read(text)? {
         Value::Object(members) => Ok(members),
-        _ => Err(JsonError("json: expected an object".to_owned())),
+        other => Err(JsonError(wrong_type(&other, go_type))),
     }
 }
 
-/// Go's text for a value that should have been a string.
-pub(super) fn not_a_string(found: &Value) -> String {
+/// Go's text for a value of the wrong type.
+pub(super) fn wrong_type(found: &Value, go_type: &str) -> String {
     let kind = match found {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -46,11 +48,27 @@ pub(super) fn not_a_string(found: &Value) -> String {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    format!("json: cannot unmarshal {kind} into Go value of type string")
+    format!("json: cannot unmarshal {kind} into Go value of type {go_type}")
 }
 
-fn refused(error: serde_json::Error) -> JsonError {
-    JsonError(format!("json: {error}"))
+/// Go's text for what is most often wrong; serde's, with the position, for the rest.
+fn go_text(error: &serde_json::Error, text: &[u8]) -> String {
+    let serde_text = error.to_string();
+    let line = text.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1));
+    let found = line.and_then(|line| line.get(error.column().checked_sub(1)?));
+    match (error.classify(), found.filter(|found| found.is_ascii())) {
+        (Category::Eof, _) => "unexpected end of JSON input".to_owned(),
+        (Category::Data, _) => {
+            format!("json: {}", serde_text.rsplit_once(" at line ").map_or(&*serde_text, |(what, _)| what))
+        }
+        (_, Some(&found)) if serde_text.starts_with("expected value") => {
+            format!("invalid character {:?} looking for beginning of value", char::from(found))
+        }
+        (_, Some(&found)) if serde_text.starts_with("trailing characters") => {
+            format!("invalid character {:?} after top-level value", char::from(found))
+        }
+        _ => format!("json: {serde_text}"),
+    }
 }
 
 struct Strict {
@@ -175,7 +193,7 @@ mod tests {
     fn duplicate_members_are_refused_at_every_level() {
         for text in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":2}"#, r#"[[{"x":{"a":1,"b":2,"a":3}}]]"#] {
             let error = read(text.as_bytes()).unwrap_err();
-            assert!(error.to_string().contains("duplicate key 'a' in object"), "{text}: {error}");
+            assert_eq!(error.to_string(), "json: duplicate key 'a' in object", "{text}");
         }
         assert!(read(br#"{"a":1,"A":2}"#).is_ok(), "names differ in case");
     }
@@ -199,8 +217,19 @@ mod tests {
         }
         assert!(read(b"\"\xff\"").is_err());
         for text in ["[]", "\"x\"", "null", "1"] {
-            assert!(read_object(text.as_bytes()).is_err(), "{text}");
+            assert!(read_object(text.as_bytes(), "x").is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn refused_in_the_words_of_go() {
+        let refused = |text: &str| read_object(text.as_bytes(), "jwt.Claims").unwrap_err().to_string();
+        assert_eq!(refused(""), "unexpected end of JSON input");
+        assert_eq!(refused("{\"a\":"), "unexpected end of JSON input");
+        assert_eq!(refused("x"), "invalid character 'x' looking for beginning of value");
+        assert_eq!(refused("{\n \"a\": g}"), "invalid character 'g' looking for beginning of value");
+        assert_eq!(refused("{}\n x"), "invalid character 'x' after top-level value");
+        assert_eq!(refused("[]"), "json: cannot unmarshal array into Go value of type jwt.Claims");
     }
 
     #[test]

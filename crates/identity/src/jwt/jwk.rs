@@ -192,7 +192,7 @@ mod tests {
     use crate::{KeyType, PrivateKey};
 
     fn members(jwk: &Jwk) -> Map<String, Value> {
-        super::super::json::read_object(serde_json::to_string(jwk).unwrap().as_bytes()).unwrap()
+        super::super::json::read_object(serde_json::to_string(jwk).unwrap().as_bytes(), "x").unwrap()
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
         let p256 = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
             "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM","use":"enc","kid":"1"}"#;
         for (text, kind) in [(ed25519, PublicKeyKind::Ed25519), (p256, PublicKeyKind::EcP256)] {
-            let read = super::super::json::read_object(text.as_bytes()).unwrap();
+            let read = super::super::json::read_object(text.as_bytes(), "x").unwrap();
             let key = public_key(&read).unwrap().unwrap();
             assert_eq!(key.kind(), kind);
             assert_eq!(public_key(&members(&Jwk::of(&key))).unwrap(), Some(key));

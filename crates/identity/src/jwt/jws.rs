@@ -1,5 +1,6 @@
 //! A signed token taken apart (RFC 7515 §3.1 and §5.2), nothing of it believed yet.
 
+use super::error::clipped;
 use super::{Algorithm, JwsError, JwtError, TOKEN_MAX, ecdsa, json};
 use crate::PublicKey;
 use base64::Engine;
@@ -27,9 +28,13 @@ impl<'a> Jws<'a> {
         else {
             return Err(JwsError::NotThreeParts.into());
         };
+        if header.is_empty() {
+            return Err(JwsError::Algorithm(String::new()).into());
+        }
         let signed = &token[..header.len() + 1 + payload.len()];
         let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
-        let header = json::read_object(&header).map_err(|error| JwsError::Header(error.to_string()))?;
+        let header = json::read_object(&header, "jose.rawHeader")
+            .map_err(|error| JwsError::Header(error.to_string()))?;
         let algorithm = text(&header, "alg", "algorithm")?.unwrap_or_default();
         let algorithm =
             Algorithm::parse(algorithm).ok_or_else(|| JwsError::Algorithm(algorithm.to_owned()))?;
@@ -72,7 +77,8 @@ fn text<'h>(header: &'h Map<String, Value>, name: &str, what: &str) -> Result<Op
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(other) => {
-            Err(JwsError::Header(format!("failed to unmarshal {what}: {}", json::not_a_string(other))))
+            let (why, found) = (json::wrong_type(other, "string"), other.to_string());
+            Err(JwsError::Header(format!("failed to unmarshal {what}: {why}: {:?}", clipped(&found))))
         }
     }
 }

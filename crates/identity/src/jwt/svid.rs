@@ -18,6 +18,8 @@ pub struct JwtSvid {
     pub expires_at: UnixTime,
     /// For whom it is.
     pub audience: Vec<String>,
+    /// The authority that signed it, by the `kid` of its header.
+    pub key_id: Option<String>,
 }
 
 impl JwtSvid {
@@ -27,11 +29,12 @@ impl JwtSvid {
     /// Demands what [`validate`](super::validate()) demands of form, and `iat`.
     pub fn parse_unverified(token: impl Into<String>) -> Result<Self, JwtError> {
         let token = token.into();
-        let claims = Claims::parse(&Jws::parse(&token)?.payload)?;
+        let jws = Jws::parse(&token)?;
+        let (claims, key_id) = (Claims::parse(&jws.payload)?, jws.key_id.clone());
         let id = claims.spiffe_id()?;
         let issued_at = claims.issued_at.ok_or(JwtError::MissingIssuedAt)?;
         let expires_at = claims.expires_at.ok_or(JwtError::MissingExpiry)?;
-        Ok(Self { id, issued_at, expires_at, audience: claims.audience, token })
+        Ok(Self { id, issued_at, expires_at, audience: claims.audience, key_id, token })
     }
 }
 

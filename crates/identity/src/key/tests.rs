@@ -34,10 +34,9 @@ fn private_keys_are_written_as_go_writes_them() {
 
 #[test]
 fn generated_keys_have_gos_form() {
-    for (key_type, length, kind) in [
-        (KeyType::EcP256, 138, PublicKeyKind::EcP256),
-        (KeyType::EcP384, 185, PublicKeyKind::EcP384),
-    ] {
+    for (key_type, length, kind) in
+        [(KeyType::EcP256, 138, PublicKeyKind::EcP256), (KeyType::EcP384, 185, PublicKeyKind::EcP384)]
+    {
         let key = PrivateKey::generate(key_type).unwrap();
         assert_eq!(key.to_pkcs8().len(), length);
         assert_eq!(key.public_key().kind(), kind);

@@ -129,7 +129,9 @@ pub fn csr_to_be_signed(key: &PublicKey, request: &CsrRequest<'_>) -> Vec<u8> {
         der_writer::unsigned(out, &[0]);
         out.extend_from_slice(request.subject.der());
         out.extend_from_slice(key.spki());
-        der_writer::constructed(out, tag::context_constructed(0), |out| write_extension_request(out, request));
+        der_writer::constructed(out, tag::context_constructed(0), |out| {
+            write_extension_request(out, request)
+        });
     });
     info
 }

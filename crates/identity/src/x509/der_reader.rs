@@ -153,11 +153,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The content of an OBJECT IDENTIFIER.
+    /// The content of an OBJECT IDENTIFIER, whose arcs must be complete and minimal.
     pub(crate) fn oid(&mut self) -> Result<&'a [u8], DerError> {
         let content = self.expect(tag::OID)?.content;
-        let complete = content.last().is_some_and(|last| *last < 0x80);
-        if complete { Ok(content) } else { Err(DerError) }
+        let mut begins_arc = true;
+        for octet in content {
+            if begins_arc && *octet == 0x80 {
+                return Err(DerError);
+            }
+            begins_arc = *octet < 0x80;
+        }
+        if begins_arc && !content.is_empty() { Ok(content) } else { Err(DerError) }
     }
 
     /// A BIT STRING of whole octets.
@@ -206,6 +212,15 @@ mod tests {
         assert_eq!(read(&[2, 2, 0, 0x7f]), Err(DerError));
         assert_eq!(read(&[2, 1, 0x80]), Err(DerError));
         assert_eq!(read(&[2, 0]), Err(DerError));
+    }
+
+    #[test]
+    fn identifiers_must_be_complete_and_minimal() {
+        let read = |bytes: &'static [u8]| Reader::new(bytes).oid();
+        assert_eq!(read(&[6, 3, 0x55, 0x1d, 0x0f]), Ok(&[0x55, 0x1d, 0x0f][..]));
+        assert_eq!(read(&[6, 4, 0x55, 0x1d, 0x80, 0x0f]), Err(DerError));
+        assert_eq!(read(&[6, 2, 0x55, 0x9d]), Err(DerError));
+        assert_eq!(read(&[6, 0]), Err(DerError));
     }
 
     proptest! {

@@ -94,11 +94,16 @@ pub struct DistinguishedName {
 
 impl DistinguishedName {
     /// A name from its attributes, in whatever order they are given. The values of one kind form one relative
-    /// name; of [`AttributeKind::CommonName`] and [`AttributeKind::SerialNumber`] the last that is not empty
-    /// is taken.
+    /// name; of [`AttributeKind::CommonName`] and [`AttributeKind::SerialNumber`] the last is taken,
+    /// and none if that is empty.
     pub fn new(attributes: &[(AttributeKind, &str)]) -> Self {
         let known: Vec<_> = attributes.iter().map(|(kind, value)| (*kind, (*value).to_owned())).collect();
         Self::of_parts(&known, &[])
+    }
+
+    /// `O=SPIRE,C=US`: the subject of SVIDs for which nothing else was asked.
+    pub fn spire() -> Self {
+        Self::new(&[(AttributeKind::Country, "US"), (AttributeKind::Organization, "SPIRE")])
     }
 
     /// The name without attributes.
@@ -194,13 +199,18 @@ impl fmt::Display for DistinguishedName {
     }
 }
 
-fn write_relative_name(out: &mut Vec<u8>, kind: AttributeKind, known: &[(AttributeKind, String)]) {
-    let mut values: Vec<&str> =
-        known.iter().filter(|(other, _)| *other == kind).map(|(_, value)| value.as_str()).collect();
+/// The values of one kind. Of a kind that a name has once, the last counts, and none if that is empty.
+fn values_of(known: &[(AttributeKind, String)], kind: AttributeKind) -> Vec<&str> {
+    let mut values = known.iter().filter(|(other, _)| *other == kind).map(|(_, value)| value.as_str());
     if kind.is_single() {
-        values.retain(|value| !value.is_empty());
-        values.drain(..values.len().saturating_sub(1));
+        values.next_back().into_iter().filter(|value| !value.is_empty()).collect()
+    } else {
+        values.collect()
     }
+}
+
+fn write_relative_name(out: &mut Vec<u8>, kind: AttributeKind, known: &[(AttributeKind, String)]) {
+    let values = values_of(known, kind);
     if values.is_empty() {
         return;
     }
@@ -315,10 +325,7 @@ impl<'a> Parts<'a> {
     fn text(&self) -> String {
         let mut text = String::new();
         for kind in AttributeKind::ALL.into_iter().rev() {
-            let values = self.known.iter().filter(|(other, _)| *other == kind).map(|(_, value)| value.as_str());
-            let values: Vec<&str> =
-                if kind.is_single() { values.last().into_iter().filter(|v| !v.is_empty()).collect() } else { values.collect() };
-            for (at, value) in values.into_iter().enumerate() {
+            for (at, value) in values_of(&self.known, kind).into_iter().enumerate() {
                 push_separator(&mut text, if at == 0 { ',' } else { '+' });
                 text.push_str(kind.label());
                 text.push('=');

@@ -84,9 +84,6 @@ mod tests {
     #[test]
     fn long_magnitudes() {
         assert_eq!(magnitude_to_decimal(&[]), "0");
-        assert_eq!(
-            magnitude_to_decimal(&[0xff; 20]),
-            "1461501637330902918203684832716283019655932542975"
-        );
+        assert_eq!(magnitude_to_decimal(&[0xff; 20]), "1461501637330902918203684832716283019655932542975");
     }
 }

@@ -31,7 +31,7 @@ impl X509Svid {
 }
 
 /// The SPIFFE ID of a chain whose certificates have the form that X509-SVID asks for.
-pub(crate) fn check_chain(chain: &[Certificate]) -> Result<SpiffeId, X509Error> {
+fn check_chain(chain: &[Certificate]) -> Result<SpiffeId, X509Error> {
     let (leaf, issuers) = chain.split_first().ok_or(X509Error::EmptyChain)?;
     let id = check_leaf(leaf)?;
     for issuer in issuers {
@@ -45,7 +45,8 @@ pub(crate) fn check_chain(chain: &[Certificate]) -> Result<SpiffeId, X509Error> 
     Ok(id)
 }
 
-fn check_leaf(leaf: &Certificate) -> Result<SpiffeId, X509Error> {
+/// The SPIFFE ID of a certificate that has the form of a leaf (X509-SVID §§2, 4 and 5.2).
+pub(crate) fn check_leaf(leaf: &Certificate) -> Result<SpiffeId, X509Error> {
     let id = leaf.spiffe_id()?;
     let usage = leaf.key_usage();
     if id.path().is_empty() {

@@ -40,6 +40,7 @@ static FILES: &[(&str, &str)] = files![
     "spki-p521",
     "spki-rsa2048",
     "svid-dns",
+    "svid-no-constraints",
     "svid-nosubject",
     "svid-p256",
     "svid-uniqueid",

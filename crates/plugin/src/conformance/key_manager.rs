@@ -108,7 +108,9 @@ async fn takes_concurrent_calls(manager: &dyn KeyManager) {
     );
     let scheme = SignatureScheme::EcdsaP256Sha256;
     tokio::join!(signs(&*b, scheme), signs(&*b, scheme), signs(&*c, scheme));
-    for (id, candidates) in [("concurrent-a", [&a, &again]), ("concurrent-b", [&b, &b]), ("concurrent-c", [&c, &c])] {
+    for (id, candidates) in
+        [("concurrent-a", [&a, &again]), ("concurrent-b", [&b, &b]), ("concurrent-c", [&c, &c])]
+    {
         let found = get(manager, id).await.expect("what was made is there");
         let is_known = candidates.iter().any(|made| made.public_key() == found.public_key());
         assert!(is_known, "no concurrent call may lose a key: {id}");

@@ -43,7 +43,11 @@ pub async fn check(
 fn is_sound(attested: &Attestation, name: &str, trust_domain: &TrustDomain) {
     trust_domain.require_agent(&attested.agent_id).expect("the ID is an agent's");
     let namespace = format!("/spire/agent/{name}/");
-    assert!(attested.agent_id.path().starts_with(&namespace), "{} is not below {namespace}", attested.agent_id);
+    assert!(
+        attested.agent_id.path().starts_with(&namespace),
+        "{} is not below {namespace}",
+        attested.agent_id
+    );
     let mut seen = HashSet::new();
     for selector in &attested.selectors {
         assert_eq!(selector.kind, name, "selectors are of the attestor's kind");
@@ -72,12 +76,18 @@ async fn refuses_wrong_answers(
     assert_eq!(gone, Err(broken()), "an agent that goes away ends the attestation");
     let (replayed, _) = run(agent, server, peer, &mut Wire::Replaying(old.iter())).await;
     replayed.expect_err("the answers of another session must not do");
-    for damage in [|_: Vec<u8>| Vec::new(), |answer: Vec<u8>| answer[..answer.len() / 2].to_vec(), |answer| {
-        vec![b'['; answer.len()]
-    }] {
+    for damage in [
+        |_: Vec<u8>| Vec::new(),
+        |answer: Vec<u8>| answer[..answer.len() / 2].to_vec(),
+        |answer| vec![b'['; answer.len()],
+    ] {
         let (damaged, _) = run(agent, server, peer, &mut Wire::Damaging(damage)).await;
         let refused = damaged.expect_err("a damaged answer must not do");
-        assert!(matches!(refused.code, Code::InvalidArgument | Code::PermissionDenied), "{}", refused.message);
+        assert!(
+            matches!(refused.code, Code::InvalidArgument | Code::PermissionDenied),
+            "{}",
+            refused.message
+        );
     }
 }
 

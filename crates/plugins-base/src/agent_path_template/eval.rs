@@ -28,15 +28,8 @@ impl<'t> State<'t> {
         let variables = self.variables.len();
         match node {
             Node::Text(text) => self.out.push_str(text),
-            Node::Print(pipeline) => {
-                let value = self.pipeline(pipeline, dot)?;
-                if pipeline.target == Target::Value {
-                    value.print(&mut self.out);
-                }
-                let at = Position { line: 1, column: 1 };
-                // Variables of an action live on until the end of the block around it.
-                return if self.out.len() > OUTPUT_MAX { Err(error(at, "the path is too long")) } else { Ok(()) };
-            }
+            // Variables of an action live on until the end of the block around it.
+            Node::Print { value, at } => return self.print(value, *at, dot),
             Node::If { condition, then, otherwise } => {
                 let holds = self.pipeline(condition, dot)?.is_true();
                 self.nodes(if holds { then } else { otherwise }, dot)?;
@@ -49,6 +42,14 @@ impl<'t> State<'t> {
         }
         self.variables.truncate(variables);
         Ok(())
+    }
+
+    fn print(&mut self, pipeline: &'t Pipeline, at: Position, dot: &Value) -> Result<(), TemplateError> {
+        let value = self.pipeline(pipeline, dot)?;
+        if pipeline.target == Target::Value {
+            value.print(&mut self.out);
+        }
+        if self.out.len() > OUTPUT_MAX { Err(error(at, "the path is too long")) } else { Ok(()) }
     }
 
     fn range(
@@ -113,7 +114,9 @@ impl<'t> State<'t> {
         for command in commands {
             piped = Some(match command {
                 Command::Operand(operand) => self.operand(operand, dot)?,
-                Command::Call { function, arguments, at } => self.call(function, arguments, piped, *at, dot)?,
+                Command::Call { function, arguments, at } => {
+                    self.call(function, arguments, piped, *at, dot)?
+                }
             });
         }
         Ok(piped.unwrap_or(Value::Nil))
@@ -168,7 +171,9 @@ fn select(value: &Value, fields: &[String], at: Position) -> Result<Value, Templ
     let mut value = value;
     for field in fields {
         value = match value {
-            Value::Map(map) => map.get(field).ok_or_else(|| error(at, format!("map has no entry for key {field:?}")))?,
+            Value::Map(map) => {
+                map.get(field).ok_or_else(|| error(at, format!("map has no entry for key {field:?}")))?
+            }
             other => return Err(error(at, format!("can't evaluate field {field} in type {}", other.kind()))),
         };
     }

@@ -152,7 +152,9 @@ impl Lexer<'_> {
                 let name = self.word();
                 Ok(Kind::Variable(format!("${name}")))
             }
-            '.' if second.is_some_and(|c| c.is_ascii_digit()) => Err(error(at, "floating-point numbers are not supported")),
+            '.' if second.is_some_and(|c| c.is_ascii_digit()) => {
+                Err(error(at, "floating-point numbers are not supported"))
+            }
             '.' => {
                 self.take(1);
                 let name = self.word();
@@ -251,7 +253,8 @@ impl Lexer<'_> {
 
     fn code_point(&mut self, digits: usize) -> Option<char> {
         let text = self.rest.get(..digits)?;
-        let number = text.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(text, 16).ok())??;
+        let number =
+            text.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(text, 16).ok())??;
         self.take(digits);
         char::from_u32(number)
     }

@@ -16,7 +16,7 @@ pub(super) struct Parsed {
 #[derive(Debug, Clone)]
 pub(super) enum Node {
     Text(String),
-    Print(Pipeline),
+    Print { value: Pipeline, at: Position },
     If { condition: Pipeline, then: Vec<Node>, otherwise: Vec<Node> },
     With { value: Pipeline, then: Vec<Node>, otherwise: Vec<Node> },
     Range { over: Pipeline, body: Vec<Node>, otherwise: Vec<Node>, at: Position },
@@ -112,7 +112,10 @@ impl<'a> Parser<'a> {
         self.tokens.get(self.next).map_or(self.end, |token| token.at)
     }
 
-    fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, TemplateError>) -> Result<T, TemplateError> {
+    fn deeper<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, TemplateError>,
+    ) -> Result<T, TemplateError> {
         if self.depth == DEPTH_MAX {
             return Err(error(self.at(), "nested too deeply"));
         }
@@ -144,10 +147,15 @@ impl<'a> Parser<'a> {
                     nodes.push(self.deeper(|parser| parser.block(word, at))?);
                 }
                 "define" | "template" | "block" | "break" | "continue" => {
-                    return Err(error(at, format!("{{{{{word}}}}} is not supported in agent path templates")));
+                    return Err(error(
+                        at,
+                        format!("{{{{{word}}}}} is not supported in agent path templates"),
+                    ));
                 }
                 _ => {
-                    nodes.push(Node::Print(self.pipeline(&Kind::Close)?));
+                    let value = self.pipeline(&Kind::Close)?;
+                    check_targets(&value, "", at)?;
+                    nodes.push(Node::Print { value, at });
                 }
             }
         }
@@ -158,12 +166,7 @@ impl<'a> Parser<'a> {
     fn block(&mut self, word: &str, at: Position) -> Result<Node, TemplateError> {
         let variables = self.variables.len();
         let head = self.pipeline(&Kind::Close)?;
-        match &head.target {
-            Target::Declare(names) | Target::Assign(names) if names.len() > 1 && word != "range" => {
-                return Err(error(at, "too many declarations"));
-            }
-            _ => {}
-        }
+        check_targets(&head, word, at)?;
         let moves_dot = u32::from(word != "if");
         self.moved_dot += moves_dot;
         let (then, stop) = self.nodes()?;
@@ -267,13 +270,19 @@ impl<'a> Parser<'a> {
     }
 
     fn require_variable(&self, name: &String, at: Position) -> Result<(), TemplateError> {
-        if self.variables.contains(name) { Ok(()) } else { Err(error(at, format!("undefined variable {name:?}"))) }
+        if self.variables.contains(name) {
+            Ok(())
+        } else {
+            Err(error(at, format!("undefined variable {name:?}")))
+        }
     }
 
     fn command(&mut self, is_piped: bool) -> Result<Command, TemplateError> {
         let at = self.at();
         let function = match self.peek() {
-            Some(Kind::Word(word)) if !is_constant(word) => Some(functions::find(word).map_err(|text| error(at, text))?),
+            Some(Kind::Word(word)) if !is_constant(word) => {
+                Some(functions::find(word).map_err(|text| error(at, text))?)
+            }
             _ => None,
         };
         if let Some(function) = function {
@@ -287,7 +296,10 @@ impl<'a> Parser<'a> {
             (None, _) => Err(error(at, "missing value")),
             (Some(_), Some(extra)) => Err(error(extra.at, "only a function takes arguments")),
             (Some(_), None) if is_piped => Err(error(at, "only a function can be piped into")),
-            (Some(operand), None) => Ok(Command::Operand(operand)),
+            (Some(operand), None) => match operand.base {
+                Base::Literal(Value::Nil) => Err(error(at, "nil is not a command")),
+                _ => Ok(Command::Operand(operand)),
+            },
         }
     }
 
@@ -363,6 +375,16 @@ impl<'a> Parser<'a> {
         if let (true, Some(first)) = (is_of_data, fields.first()) {
             self.fields.push((first.clone(), at));
         }
+    }
+}
+
+/// Only a `range` gives two values.
+fn check_targets(pipeline: &Pipeline, word: &str, at: Position) -> Result<(), TemplateError> {
+    match &pipeline.target {
+        Target::Declare(names) | Target::Assign(names) if names.len() > 1 && word != "range" => {
+            Err(error(at, "too many declarations"))
+        }
+        _ => Ok(()),
     }
 }
 

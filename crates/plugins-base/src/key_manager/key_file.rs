@@ -45,7 +45,9 @@ pub enum KeyFileError {
         column: usize,
     },
     /// A key that does not decode, or of a kind that a key manager never makes.
-    #[error("key {id:?} is not a PKCS#8 private key of a supported kind (EC P-256, EC P-384, RSA 2048, RSA 4096)")]
+    #[error(
+        "key {id:?} is not a PKCS#8 private key of a supported kind (EC P-256, EC P-384, RSA 2048, RSA 4096)"
+    )]
     BadKey {
         /// Its name.
         id: String,
@@ -170,7 +172,10 @@ mod tests {
         assert_eq!(error(b"keys"), Err("the file is not JSON at line 1 column 1".into()));
         assert_eq!(error(b"\xff\xfe\0"), Err("the file is not JSON at line 1 column 1".into()));
         assert_eq!(error(b"{} {}"), Err("the file is JSON but not of keys (line 1 column 2)".into()));
-        assert_eq!(error(b"{\"svid\": []}"), Err("the file is JSON but not of keys (line 1 column 12)".into()));
+        assert_eq!(
+            error(b"{\"svid\": []}"),
+            Err("the file is JSON but not of keys (line 1 column 12)".into())
+        );
         assert_eq!(error(b"{\"keys\": \"secret\"}").unwrap_err().matches("secret").count(), 0);
         assert_eq!(error(b"{\"keys\": {\"a\": 7}}").unwrap_err().matches("not of keys").count(), 1);
         assert_eq!(error(b"{\"keys\": {\"a\": \"%\"}}"), Err(format!("key \"a\" {unsupported}")));

@@ -123,7 +123,8 @@ impl Agent for AgentService {
     ) -> Result<Response<ListAgentsResponse>, Status> {
         let request = request.into_inner();
         let filter = read_filter(request.filter.map(Filter::from)).map_err(refuse)?;
-        let page = Page::from_request(request.page_size, &request.page_token).map_err(refuse)?;
+        let page = Page::from_request(request.page_size, &request.page_token, "agents");
+        let page = page.map_err(refuse)?;
         let nodes = self.rooms.registry.page_nodes(&filter, page.after_row, page.limit);
         let next_page_token = page.next_token(nodes.last().map(|node| node.row_id));
         let mask = request.output_mask.as_ref();
@@ -270,6 +271,9 @@ fn read_params(
     }
     if data.r#type.is_empty() {
         return Err("missing attestation data type");
+    }
+    if data.payload.is_empty() {
+        return Err("missing attestation data payload");
     }
     Ok(AttestationRequest { attestor: data.r#type, payload: data.payload.into(), csr: csr.into(), peer })
 }

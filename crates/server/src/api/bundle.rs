@@ -177,7 +177,8 @@ impl Bundle for BundleService {
         request: Request<ListFederatedBundlesRequest>,
     ) -> Result<Response<ListFederatedBundlesResponse>, Status> {
         let request = request.into_inner();
-        let page = Page::from_request(request.page_size, &request.page_token).map_err(refuse)?;
+        let page = Page::from_request(request.page_size, &request.page_token, "bundles");
+        let page = page.map_err(refuse)?;
         let rows = self.rooms.foreign_bundles.page(page.after_row, page.limit).await;
         let rows = rows.map_err(|e| Status::internal(format!("failed to list bundles: {e}")))?;
         let next_page_token = page.next_token(rows.last().map(|row| row.row_id));

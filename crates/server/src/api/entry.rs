@@ -183,7 +183,8 @@ impl Entry for EntryService {
         let request = request.into_inner();
         let filter = request.filter.map(Filter::from);
         let filter = read_filter(&self.rooms.trust_domain, filter).map_err(refuse)?;
-        let page = Page::from_request(request.page_size, &request.page_token).map_err(refuse)?;
+        let page = Page::from_request(request.page_size, &request.page_token, "entries");
+        let page = page.map_err(refuse)?;
         let found = self.rooms.registry.page_entries(&filter, page.after_row, page.limit);
         let next_page_token = page.next_token(found.last().map(|entry| entry.row_id));
         let mask = request.output_mask.as_ref();

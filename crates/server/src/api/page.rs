@@ -16,14 +16,17 @@ pub(super) struct Page {
 
 impl Page {
     /// Reads size and token of a request; a size of 0 or less asks for everything.
-    pub(super) fn from_request(size: i32, token: &str) -> Result<Self, Failure> {
+    ///
+    /// `what` is what could not be listed then. (SPIRE answers `Internal` here; the caller is at fault.)
+    pub(super) fn from_request(size: i32, token: &str, what: &str) -> Result<Self, Failure> {
         let Some(limit) = usize::try_from(size).ok().filter(|size| *size > 0) else {
             return Ok(Self { after_row: i64::MIN, limit: usize::MAX, paged: false });
         };
         let after_row = if token.is_empty() {
             i64::MIN
         } else {
-            token.parse().map_err(|_| Failure::invalid(format!("could not parse token '{token}'")))?
+            let unreadable = || format!("failed to list {what}: could not parse token '{token}'");
+            token.parse().map_err(|_| Failure::invalid(unreadable()))?
         };
         Ok(Self { after_row, limit: limit.min(PAGE_MAX), paged: true })
     }
@@ -40,13 +43,13 @@ mod tests {
 
     #[test]
     fn tokens() {
-        assert_eq!(Page::from_request(0, "ignored").unwrap().next_token(Some(3)), "");
-        let page = Page::from_request(5, "").unwrap();
+        assert_eq!(Page::from_request(0, "ignored", "agents").unwrap().next_token(Some(3)), "");
+        let page = Page::from_request(5, "", "agents").unwrap();
         assert_eq!((page.after_row, page.limit), (i64::MIN, 5));
         assert_eq!(page.next_token(Some(7)), "7");
         assert_eq!(page.next_token(None), "");
-        assert_eq!(Page::from_request(5, "9223372036854775807").unwrap().after_row, i64::MAX);
-        let refused = Page::from_request(5, "x").err().unwrap();
-        assert_eq!(refused.message, "could not parse token 'x'");
+        assert_eq!(Page::from_request(5, "9223372036854775807", "agents").unwrap().after_row, i64::MAX);
+        let refused = Page::from_request(5, "x", "agents").err().unwrap();
+        assert_eq!(refused.message, "failed to list agents: could not parse token 'x'");
     }
 }

@@ -121,7 +121,8 @@ pub fn bundle_from_proto(bundle: Option<&types::Bundle>) -> Result<Bundle, Bundl
         trust_domain: TrustDomain::parse(&bundle.trust_domain).map_err(BundleConvertError::TrustDomain)?,
         x509_authorities: x509_authorities_from_proto(&bundle.x509_authorities)
             .map_err(BundleConvertError::X509)?,
-        jwt_authorities: jwt_authorities_from_proto(&bundle.jwt_authorities).map_err(BundleConvertError::Jwt)?,
+        jwt_authorities: jwt_authorities_from_proto(&bundle.jwt_authorities)
+            .map_err(BundleConvertError::Jwt)?,
         wit_authorities: Vec::new(),
         refresh_hint: bundle.refresh_hint,
         sequence_number: bundle.sequence_number,
@@ -220,6 +221,11 @@ fn certificates(der: &[u8]) -> Result<Vec<Certificate>, AuthorityConvertError> {
 /// Key IDs are unique in a bundle.
 fn distinct<T>(authorities: Vec<T>, key_id: impl Fn(&T) -> &String) -> Vec<T> {
     let mut known = std::collections::HashSet::new();
-    let is_new: Vec<bool> = authorities.iter().map(|authority| known.insert(key_id(authority).clone())).collect();
-    authorities.into_iter().zip(is_new).filter_map(|(authority, is_new)| is_new.then_some(authority)).collect()
+    let is_new: Vec<bool> =
+        authorities.iter().map(|authority| known.insert(key_id(authority).clone())).collect();
+    authorities
+        .into_iter()
+        .zip(is_new)
+        .filter_map(|(authority, is_new)| is_new.then_some(authority))
+        .collect()
 }

@@ -49,13 +49,15 @@ pub enum FieldError {
 
 /// What is wrong with an entry as a whole; SPIRE's store says so. Callers prefix `failed to create entry: ` or
 /// `failed to update entry: `.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// Nobody would ask for an SVID of which the agent is to be asked.
     #[error("datastore-validation: specifying cache behaviour is incompatible with storable SVIDs")]
     PrefetchOfStored,
     /// Selectors of different attestors, which no SVID store can have.
-    #[error("datastore-validation: invalid registration entry: selector types must be the same when store SVID is enabled")]
+    #[error(
+        "datastore-validation: invalid registration entry: selector types must be the same when store SVID is enabled"
+    )]
     MixedSelectors,
     /// Bad `id`.
     #[error("datastore-validation: invalid registration entry: {0}")]
@@ -139,7 +141,10 @@ pub fn entry_to_proto(entry: &RegistrationEntry, mask: Option<&types::EntryMask>
         jwt_svid_ttl: if mask.jwt_svid_ttl { spec.jwt_svid_ttl } else { 0 },
         hint: if mask.hint { spec.hint.clone() } else { String::new() },
         created_at: if mask.created_at { entry.created_at.seconds() } else { 0 },
-        additional_attributes: spec.additional.filter(|_| mask.additional_attributes).map(attributes_to_proto),
+        additional_attributes: spec
+            .additional
+            .filter(|_| mask.additional_attributes)
+            .map(attributes_to_proto),
     }
 }
 
@@ -174,8 +179,10 @@ pub fn draft_from_proto(
     entry: Option<&types::Entry>,
 ) -> Result<EntryDraft, EntryError> {
     let entry = entry.ok_or(FieldError::Missing)?;
-    let parent_id = member_from_proto(trust_domain, entry.parent_id.as_ref()).map_err(FieldError::ParentId)?;
-    let spiffe_id = workload_from_proto(trust_domain, entry.spiffe_id.as_ref()).map_err(FieldError::SpiffeId)?;
+    let parent_id =
+        member_from_proto(trust_domain, entry.parent_id.as_ref()).map_err(FieldError::ParentId)?;
+    let spiffe_id =
+        workload_from_proto(trust_domain, entry.spiffe_id.as_ref()).map_err(FieldError::SpiffeId)?;
     let spec = EntrySpec {
         spiffe_id,
         parent_id,
@@ -196,11 +203,8 @@ pub fn draft_from_proto(
         return Err(RuleError::PrefetchOfStored.into());
     }
     check_selector_kinds(&spec)?;
-    let id = if entry.id.is_empty() {
-        None
-    } else {
-        Some(EntryId::parse(&*entry.id).map_err(RuleError::Id)?)
-    };
+    let id =
+        if entry.id.is_empty() { None } else { Some(EntryId::parse(&*entry.id).map_err(RuleError::Id)?) };
     check_lifetimes(&spec)?;
     Ok(EntryDraft { id, spec })
 }

@@ -69,7 +69,11 @@ pub fn chain_from_proto(chain: &[bytes::Bytes]) -> Result<Vec<Certificate>, Svid
     if chain.is_empty() {
         return Err(SvidConvertError::EmptyChain);
     }
-    chain.iter().map(|der| Certificate::from_der(der)).collect::<Result<_, _>>().map_err(SvidConvertError::Chain)
+    chain
+        .iter()
+        .map(|der| Certificate::from_der(der))
+        .collect::<Result<_, _>>()
+        .map_err(SvidConvertError::Chain)
 }
 
 /// An X509-SVID as a server handed it out: of the form that the standard asks for. What the message says of ID

@@ -42,7 +42,11 @@ pub struct TlsListener {
 
 impl TlsListener {
     /// Binds. `config` is from [`tls::server_config`]: it follows changes of identity and trust by itself.
-    pub async fn bind(address: SocketAddr, config: Arc<ServerConfig>, options: TcpOptions) -> io::Result<Self> {
+    pub async fn bind(
+        address: SocketAddr,
+        config: Arc<ServerConfig>,
+        options: TcpOptions,
+    ) -> io::Result<Self> {
         Ok(Self::from_listener(TcpListener::bind(address).await?, config, options))
     }
 

@@ -107,9 +107,8 @@ impl UnixListener {
     }
 
     fn listen(socket: OwnedFd, path: &Path, mode: u32) -> Result<Self, UnixListenError> {
-        let failed = |step| {
-            move |source: io::Error| UnixListenError::Socket { step, path: path.to_owned(), source }
-        };
+        let failed =
+            |step| move |source: io::Error| UnixListenError::Socket { step, path: path.to_owned(), source };
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("set the mode of"))?;
         let metadata = fs::symlink_metadata(path).map_err(failed("look at"))?;
         rustix::net::listen(&socket, BACKLOG).map_err(|error| failed("listen on")(error.into()))?;
@@ -144,8 +143,10 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), UnixListenError> {
     let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) else {
         return Ok(());
     };
-    let missing: Vec<&Path> =
-        directory.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists()).collect();
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists())
+        .collect();
     for path in missing.into_iter().rev() {
         let made = match fs::create_dir(path) {
             Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),
@@ -159,7 +160,8 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), UnixListenError> {
 
 /// Removes a socket on which nobody answers.
 fn remove_stale(path: &Path, address: &SocketAddrUnix) -> Result<(), UnixListenError> {
-    let failed = |step| move |source: io::Error| UnixListenError::Socket { step, path: path.to_owned(), source };
+    let failed =
+        |step| move |source: io::Error| UnixListenError::Socket { step, path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("look at")(error)),
@@ -176,7 +178,8 @@ fn remove_stale(path: &Path, address: &SocketAddrUnix) -> Result<(), UnixListenE
         },
         Err(rustix::io::Errno::NOENT) => Ok(()),
         // Somebody is there: at once, or too busy to say so, or with a socket of another type.
-        Ok(()) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INPROGRESS | rustix::io::Errno::PROTOTYPE) => {
+        Ok(())
+        | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INPROGRESS | rustix::io::Errno::PROTOTYPE) => {
             Err(UnixListenError::InUse(path.to_owned()))
         }
         Err(error) => Err(failed("probe")(error.into())),

@@ -84,7 +84,8 @@ pub fn decode_spiffe(trust_domain: TrustDomain, document: &[u8]) -> Result<Bundl
     if document.len() > DOCUMENT_MAX {
         return Err(BundleError::TooLong);
     }
-    let members = json::read_object(document).map_err(|error| BundleError::Json(error.to_string()))?;
+    let members = json::read_object(document, "spiffebundle.bundleDoc")
+        .map_err(|error| BundleError::Json(error.to_string()))?;
     let mut bundle = Bundle::new(trust_domain);
     bundle.sequence_number = sequence(members.get(SEQUENCE))?;
     bundle.refresh_hint = refresh_hint(members.get(REFRESH_HINT))?;

@@ -148,7 +148,10 @@ fn names_are_changed_as_spire_changes_them() {
     assert_eq!(unique.der(), certificate.raw_subject());
     assert_eq!(unique.with(SerialNumber, &["1"]).normalized(), spire.with(SerialNumber, &["1"]));
     assert_eq!(text(&spire.with_extra("2.5.4.10", "x").unwrap()), "O=x,C=US");
-    assert_eq!(spire.with_extra("2.5", "x").map(|name| name.to_string()), Some("O=SPIRE,C=US,2.5=#130178".into()));
+    assert_eq!(
+        spire.with_extra("2.5", "x").map(|name| name.to_string()),
+        Some("O=SPIRE,C=US,2.5=#130178".into())
+    );
     assert_eq!(spire.with_extra("x", "x"), None);
     let rsa = Certificate::from_der(&der("ca-rsa")).unwrap();
     let subject = DistinguishedName::from_der(rsa.raw_subject()).unwrap();
@@ -180,8 +183,8 @@ proptest! {
             serial: SerialNumber::from_bytes(serial),
             subject: subject.clone(),
             validity: Validity {
-                not_before: crate::UnixTime::from_seconds(begin),
-                not_after: crate::UnixTime::from_seconds(end),
+                not_before: UnixTime::from_seconds(begin),
+                not_after: UnixTime::from_seconds(end),
             },
             subject_key: key.clone(),
             profile: if is_authority {

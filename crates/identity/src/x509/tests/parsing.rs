@@ -76,7 +76,11 @@ fn requests_of_go() {
         ("csr-wishes", &["spiffe://example.org/a"], &[]),
     ] {
         let request = Csr::parse(&der(name)).unwrap();
-        assert_eq!((&request.uris[..], &request.dns_names[..]), (&owned(uris)[..], &owned(dns_names)[..]), "{name}");
+        assert_eq!(
+            (&request.uris[..], &request.dns_names[..]),
+            (&owned(uris)[..], &owned(dns_names)[..]),
+            "{name}"
+        );
         assert_eq!(request.verify_signature(), Ok(()), "{name}");
     }
 }
@@ -145,7 +149,7 @@ fn use_all(bytes: &[u8]) {
         let _ = DistinguishedName::from_der(certificate.raw_subject()).map(|name| name.normalized());
         let _ = certificate.extensions().iter().map(Extension::oid).count();
         let authority = crate::X509Authority { certificate: certificate.clone(), tainted: false };
-        let _ = verify_svid(&[certificate], std::iter::once(&authority), crate::UnixTime::default());
+        let _ = verify_svid(&[certificate], std::iter::once(&authority), UnixTime::default());
     }
     if let Ok(request) = Csr::parse(bytes) {
         let _ = request.verify_signature();

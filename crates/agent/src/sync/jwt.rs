@@ -1,0 +1,186 @@
+//! JWT-SVIDs: kept until half their life, fetched once for all who ask at the same time.
+//!
+//! A token that is still valid is handed out even when the server cannot be reached; a better one is
+//! fetched meanwhile. Tokens of entries that want a `jti` are never kept, and those of a tainted authority
+//! are forgotten.
+
+use crate::cache::AgentEntry;
+use crate::upstream::Upstream;
+use finial_identity::jwt::JwtSvid;
+use finial_identity::{Code, EntryId, Failure, UnixTime, rotation};
+use finial_runtime::backoff::random_unit;
+use finial_runtime::clock::Clock;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::OnceCell;
+use tracing::{info, warn};
+
+/// How many tokens are kept, and how long a caller waits while a valid one is at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JwtCacheOptions {
+    /// Hard limit.
+    pub max: usize,
+    /// How long a fetch may hold up a caller for whom a valid token is kept.
+    pub hit_timeout: Duration,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    entry: EntryId,
+    revision: i64,
+    audience: BTreeSet<String>,
+}
+
+struct Kept {
+    token: Arc<JwtSvid>,
+    rotate_at: SystemTime,
+    used: u64,
+}
+
+/// One fetch that several callers wait for.
+type Flight = Arc<OnceCell<Result<Arc<JwtSvid>, Failure>>>;
+
+#[derive(Default)]
+struct State {
+    kept: HashMap<Key, Kept>,
+    flights: HashMap<Key, Flight>,
+    uses: u64,
+}
+
+/// Tokens at hand. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct JwtCache {
+    upstream: Arc<dyn Upstream>,
+    clock: Arc<dyn Clock>,
+    options: JwtCacheOptions,
+    state: Arc<Mutex<State>>,
+}
+
+impl JwtCache {
+    /// An empty cache.
+    pub fn new(upstream: Arc<dyn Upstream>, options: JwtCacheOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { upstream, clock, options, state: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many tokens are kept.
+    pub fn len(&self) -> usize {
+        self.lock().kept.len()
+    }
+
+    /// Whether no token is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A token for an entry and an audience.
+    pub async fn token(&self, entry: &AgentEntry, audience: &[String]) -> Result<Arc<JwtSvid>, Failure> {
+        if entry.additional.jwt_svid_include_jti {
+            return self.upstream.new_jwt(&entry.id, audience).await.map(Arc::new);
+        }
+        let key = Key {
+            entry: entry.id.clone(),
+            revision: entry.revision,
+            audience: audience.iter().cloned().collect(),
+        };
+        let now = self.clock.now();
+        let held = self.held(&key, now);
+        match held {
+            Some((token, false)) => Ok(token),
+            Some((token, true)) => self.renew(key, audience, token).await,
+            None => self.fetch(key, audience).await,
+        }
+    }
+
+    /// The kept token, if it is still valid, and whether it is time for a new one.
+    fn held(&self, key: &Key, now: SystemTime) -> Option<(Arc<JwtSvid>, bool)> {
+        let mut state = self.lock();
+        state.uses += 1;
+        let uses = state.uses;
+        let kept = state.kept.get_mut(key)?;
+        if kept.token.expires_at <= UnixTime::from(now) {
+            state.kept.remove(key);
+            return None;
+        }
+        kept.used = uses;
+        Some((Arc::clone(&kept.token), kept.rotate_at <= now))
+    }
+
+    /// Fetches a new token, and settles for the old one if that fails or takes too long.
+    async fn renew(&self, key: Key, audience: &[String], old: Arc<JwtSvid>) -> Result<Arc<JwtSvid>, Failure> {
+        tokio::select! {
+            fetched = self.fetch(key, audience) => match fetched {
+                Err(failure) if is_verdict(&failure) => Err(failure),
+                Err(failure) => {
+                    warn!(spiffe_id = %old.id, error = %failure, "Could not renew a JWT-SVID; the kept one is still valid");
+                    Ok(old)
+                }
+                renewed => renewed,
+            },
+            () = self.clock.sleep(self.options.hit_timeout) => Ok(old),
+        }
+    }
+
+    /// Fetches a token, together with all who want the same one now.
+    async fn fetch(&self, key: Key, audience: &[String]) -> Result<Arc<JwtSvid>, Failure> {
+        let flight = Arc::clone(self.lock().flights.entry(key.clone()).or_default());
+        let fetched = flight
+            .get_or_init(|| async {
+                let fetched = self.upstream.new_jwt(&key.entry, audience).await.map(Arc::new);
+                if let Ok(token) = &fetched {
+                    self.keep(key.clone(), Arc::clone(token));
+                }
+                fetched
+            })
+            .await
+            .clone();
+        let mut state = self.lock();
+        if state.flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, &flight)) {
+            state.flights.remove(&key);
+        }
+        fetched
+    }
+
+    fn keep(&self, key: Key, token: Arc<JwtSvid>) {
+        let rotate_at = rotation::jwt_svid_rotate_at(token.issued_at, token.expires_at, random_unit());
+        let rotate_at = rotation::no_sooner(rotate_at, self.clock.now(), token.expires_at);
+        let mut state = self.lock();
+        state.uses += 1;
+        let used = state.uses;
+        state.kept.insert(key, Kept { token, rotate_at, used });
+        while state.kept.len() > self.options.max {
+            let oldest = state.kept.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| key.clone());
+            match oldest {
+                Some(oldest) => drop(state.kept.remove(&oldest)),
+                None => break,
+            }
+        }
+    }
+
+    /// Forgets the tokens that these authorities signed.
+    pub fn forget_tainted(&self, key_ids: &BTreeSet<String>) {
+        let mut state = self.lock();
+        let before = state.kept.len();
+        state.kept.retain(|_, kept| !kept.token.key_id.as_ref().is_some_and(|id| key_ids.contains(id)));
+        let gone = before - state.kept.len();
+        drop(state);
+        if gone > 0 {
+            let ids: Vec<&str> = key_ids.iter().map(String::as_str).collect();
+            info!(
+                count_jwt_svids = gone,
+                jwt_authority_key_ids = ids.join(","),
+                "JWT-SVIDs were removed from the JWT cache because they were issued by a tainted authority"
+            );
+        }
+    }
+}
+
+/// Whether the server has said no, rather than nothing.
+fn is_verdict(failure: &Failure) -> bool {
+    matches!(failure.code, Code::NotFound | Code::InvalidArgument | Code::PermissionDenied | Code::Unimplemented)
+}

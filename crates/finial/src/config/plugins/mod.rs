@@ -1,0 +1,200 @@
+//! The section `plugins`: which built-ins, and how they are set up.
+//!
+//! SPIRE's shape: `plugins { <Type> "<name>" { plugin_data {…} } }`. Plugins that this version has not are refused,
+//! never skipped: what they would have guarded or delivered would silently be missing.
+
+mod agent;
+mod server;
+
+pub(crate) use agent::AgentPluginChoice;
+pub(super) use agent::read as read_agent;
+pub(super) use server::read as read_server;
+pub(crate) use server::{OpenServerPlugins, ServerPluginChoice};
+
+use super::file::in_go_words;
+use super::reader::Reader;
+use finial_plugins_base as base;
+use finial_runtime::config::{Problem, hcl};
+use finial_runtime::logging::chain;
+use std::collections::HashSet;
+use std::error::Error;
+
+/// Longest `plugin_data_file` that is read.
+const DATA_FILE_MAX: u64 = 4 << 20;
+
+/// A plugin that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to configure plugin {name:?}")]
+pub(crate) struct OpenPluginError {
+    name: &'static str,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl OpenPluginError {
+    fn of<E: Error + Send + Sync + 'static>(kind: &'static str, name: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| {
+            tracing::error!(
+                error = %chain(&source), external = false, plugin_name = name, plugin_type = kind,
+                subsystem_name = "catalog", "Failed to configure plugin"
+            );
+            Self { name, source: Box::new(source) }
+        }
+    }
+}
+
+/// Says as SPIRE does that a plugin is there.
+fn log_loaded(kind: &'static str, name: &str) {
+    tracing::info!(
+        external = false,
+        plugin_name = name,
+        plugin_type = kind,
+        reconfigurable = false,
+        subsystem_name = "catalog",
+        "Configured plugin"
+    );
+    tracing::info!(
+        external = false,
+        plugin_name = name,
+        plugin_type = kind,
+        subsystem_name = "catalog",
+        "Plugin loaded"
+    );
+}
+
+/// How many plugins of a type there must be.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    ExactlyOne,
+    AtLeastOne,
+    Any,
+}
+
+/// One type of plugins.
+struct Kind {
+    name: &'static str,
+    wanted: Wanted,
+    /// What this version has.
+    available: &'static [&'static str],
+    /// What SPIRE has besides.
+    missing: &'static [&'static str],
+}
+
+/// A plugin that is declared, known and not disabled.
+struct Declared<'d> {
+    kind: &'static str,
+    name: &'static str,
+    block: Reader<'d>,
+}
+
+/// All declared plugins that can be had, in the order of the file.
+fn declared<'d>(root: &mut Reader<'d>, kinds: &'static [Kind]) -> Vec<Declared<'d>> {
+    if !root.has("plugins") {
+        root.problem_at("plugins", "plugins section must be configured");
+        return Vec::new();
+    }
+    let mut seen = HashSet::new();
+    let mut declared = Vec::new();
+    for (kind_name, name, mut block) in root.labelled_pairs("plugins") {
+        if !seen.insert((kind_name, name)) {
+            block.problem_here(format!("plugin {kind_name:?}/{name:?} declared more than once"));
+            continue;
+        }
+        if !block.is_set_unless("enabled", false, true) {
+            continue;
+        }
+        match find(kinds, kind_name, name) {
+            Ok((kind, name)) => {
+                refuse_external(&mut block);
+                declared.push(Declared { kind, name, block });
+            }
+            Err(message) => block.problem_here(message),
+        }
+    }
+    check_counts(root, kinds, &declared);
+    declared
+}
+
+fn find(kinds: &'static [Kind], kind: &str, name: &str) -> Result<(&'static str, &'static str), String> {
+    let Some(kind) = kinds.iter().find(|known| known.name == kind) else {
+        let known: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+        return Err(format!("unsupported plugin type {kind:?}; there are {}", known.join(", ")));
+    };
+    if let Some(name) = kind.available.iter().find(|available| **available == name) {
+        return Ok((kind.name, name));
+    }
+    let available = match kind.available {
+        [] => format!("no {} is", kind.name),
+        available => format!("available are: {}", available.join(", ")),
+    };
+    Err(if kind.missing.contains(&name) {
+        format!("failed to load plugin {name:?}: {} {name:?} is not available in this version; {available}", kind.name)
+    } else {
+        format!("failed to load plugin {name:?}: no built-in plugin {name:?} for type {:?}; {available}", kind.name)
+    })
+}
+
+fn refuse_external(block: &mut Reader<'_>) {
+    block.refused(&["plugin_cmd"], "external plugins are not available in this version");
+    block.accept(&["plugin_args", "plugin_checksum"]);
+}
+
+fn check_counts(root: &Reader<'_>, kinds: &[Kind], declared: &[Declared<'_>]) {
+    for kind in kinds {
+        let count = declared.iter().filter(|plugin| plugin.kind == kind.name).count();
+        let expected = match kind.wanted {
+            Wanted::ExactlyOne if count != 1 => "exactly 1",
+            Wanted::AtLeastOne if count < 1 => "at least 1",
+            _ => continue,
+        };
+        // A plugin that was refused has been complained about already.
+        let complaints = root.findings().problems_below(&format!("plugins.{}", kind.name));
+        if count == 0 && complaints > 0 {
+            continue;
+        }
+        let mut message = format!("constraint not satisfied: expected {expected} but got {count}");
+        if kind.name == "DataStore" {
+            message = "'datastore' must be configured".to_owned();
+        }
+        let at = root.position_of("plugins");
+        root.findings().problems.add(Problem {
+            file: root.file().clone(),
+            line: at.line,
+            column: at.column,
+            path: format!("plugins.{}", kind.name),
+            message,
+        });
+    }
+}
+
+impl Declared<'_> {
+    /// Reads `plugin_data`, or the file that stands for it.
+    fn with_data<T>(&mut self, decode: impl FnOnce(&mut Reader<'_>) -> T) -> T {
+        let file = self.block.optional_text("plugin_data_file");
+        let Some(file) = file else {
+            return decode(&mut self.block.block("plugin_data"));
+        };
+        if self.block.has("plugin_data") {
+            self.block.problem(&file, "only one of [plugin_data, plugin_data_file] can be used");
+        }
+        let text = finial_runtime::files::read_text_bounded(file.value.as_ref(), DATA_FILE_MAX);
+        let text = text.unwrap_or_else(|error| {
+            let why = error.source().and_then(|cause| cause.downcast_ref()).map_or(error.to_string(), in_go_words);
+            self.block.problem(&file, format!("open {}: {why}", file.value));
+            String::new()
+        });
+        match hcl::parse(&file.value, &text) {
+            Ok(document) => decode(&mut Reader::root(&document, self.block.findings())),
+            Err(problem) => {
+                self.block.findings().problems.add(problem);
+                decode(&mut self.block.block("plugin_data"))
+            }
+        }
+    }
+}
+
+/// Puts what a plugin finds wrong with its configuration where the keys are.
+fn report(data: &Reader<'_>, problems: Vec<base::Problem>) {
+    for problem in problems {
+        data.problem_at(problem.key, problem.message);
+    }
+}

@@ -1,0 +1,228 @@
+//! The plugins of a server.
+
+use super::{Declared, Kind, OpenPluginError, Wanted, declared, log_loaded, report};
+use crate::config::reader::{Flag, Reader, Visibility};
+use finial_datastore::{MigrationPolicy, SqliteConfig, SqliteStore};
+use finial_identity::{Bundle, TrustDomain};
+use finial_plugin::key_manager::KeyManager;
+use finial_plugin::node_attestor::ServerNodeAttestor;
+use finial_plugins_base::key_manager::{DiskKeyManager, MemoryKeyManager, ServerDiskConfig};
+use finial_plugins_base::node_attestor::x509pop::{X509PopServer, X509PopServerConfig};
+use finial_runtime::clock::Clock;
+use finial_server::ServerPlugins;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+const KINDS: &[Kind] = &[
+    Kind { name: "DataStore", wanted: Wanted::ExactlyOne, available: &["sql"], missing: &[] },
+    Kind {
+        name: "KeyManager",
+        wanted: Wanted::ExactlyOne,
+        available: &["disk", "memory"],
+        missing: &["aws_kms", "azure_key_vault", "gcp_kms", "hashicorp_vault"],
+    },
+    Kind {
+        name: "NodeAttestor",
+        wanted: Wanted::Any,
+        available: &["join_token", "x509pop"],
+        missing: &[
+            "aws_iid",
+            "azure_imds",
+            "azure_msi",
+            "gcp_iit",
+            "http_challenge",
+            "k8s_psat",
+            "k8s_sat",
+            "sshpop",
+            "tpm_devid",
+        ],
+    },
+    Kind {
+        name: "UpstreamAuthority",
+        wanted: Wanted::Any,
+        available: &[],
+        missing: &["aws_pca", "awssecret", "cert-manager", "disk", "ejbca", "gcp_cas", "spire", "vault"],
+    },
+    Kind {
+        name: "BundlePublisher",
+        wanted: Wanted::Any,
+        available: &[],
+        missing: &["aws_rolesanywhere_trustanchor", "aws_s3", "azure_blob", "gcp_cloudstorage", "k8s_configmap"],
+    },
+    Kind { name: "CredentialComposer", wanted: Wanted::Any, available: &[], missing: &["uniqueid"] },
+    Kind { name: "Notifier", wanted: Wanted::Any, available: &[], missing: &["gcs_bundle", "k8sbundle"] },
+];
+
+/// Which plugins a server has, set up but not started.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerPluginChoice {
+    key_manager: KeyManagerChoice,
+    store: SqliteConfig,
+    node_attestors: Vec<NodeAttestorChoice>,
+}
+
+#[derive(Debug, Clone)]
+enum KeyManagerChoice {
+    Memory,
+    Disk(ServerDiskConfig),
+}
+
+#[derive(Debug, Clone)]
+enum NodeAttestorChoice {
+    /// The server knows its own join tokens; declaring the plugin changes nothing.
+    JoinToken,
+    X509Pop(X509PopServerConfig),
+}
+
+/// Plugins that are running.
+pub(crate) struct OpenServerPlugins {
+    /// For the server.
+    pub(crate) plugins: ServerPlugins,
+    /// Where to put the server's own bundle for the attestors that ask for it; nothing if none does.
+    pub(crate) own_bundle: Option<watch::Sender<Option<Arc<Bundle>>>>,
+}
+
+/// Reads the section; nothing if something is wrong with it.
+pub(in crate::config) fn read(root: &mut Reader<'_>) -> Option<ServerPluginChoice> {
+    let (mut key_manager, mut store, mut node_attestors) = (None, None, Vec::new());
+    for mut plugin in declared(root, KINDS) {
+        match (plugin.kind, plugin.name) {
+            ("DataStore", _) => store = Some(read_sql(&mut plugin)),
+            ("KeyManager", "memory") => {
+                plugin.with_data(|_| ());
+                key_manager = Some(KeyManagerChoice::Memory);
+            }
+            ("KeyManager", _) => key_manager = Some(KeyManagerChoice::Disk(read_disk(&mut plugin))),
+            ("NodeAttestor", "join_token") => {
+                read_join_token(&mut plugin);
+                node_attestors.push(NodeAttestorChoice::JoinToken);
+            }
+            _ => node_attestors.push(NodeAttestorChoice::X509Pop(read_x509pop(&mut plugin))),
+        }
+        plugin.block.finish_with_warnings();
+    }
+    Some(ServerPluginChoice { key_manager: key_manager?, store: store?, node_attestors })
+}
+
+fn read_disk(plugin: &mut Declared<'_>) -> ServerDiskConfig {
+    plugin.with_data(|data| {
+        let config = ServerDiskConfig { keys_path: data.text("keys_path", Flag::NONE, "").value.into() };
+        report(data, config.validate());
+        data.finish_in_place();
+        config
+    })
+}
+
+fn read_join_token(plugin: &mut Declared<'_>) {
+    plugin.with_data(|data| {
+        for key in data.unknown() {
+            data.note_for_validation(&key, format!("unknown setting {:?} encountered", key.name));
+        }
+    });
+}
+
+fn read_x509pop(plugin: &mut Declared<'_>) -> X509PopServerConfig {
+    plugin.with_data(|data| {
+        let mut text = |key| data.optional_text(key).map(|setting| setting.value);
+        let (mode, spiffe_prefix) = (text("mode"), text("spiffe_prefix"));
+        let (ca_bundle_path, agent_path_template) = (text("ca_bundle_path"), text("agent_path_template"));
+        let config = X509PopServerConfig {
+            mode,
+            spiffe_prefix,
+            ca_bundle_path: ca_bundle_path.map(PathBuf::from),
+            ca_bundle_paths: data.texts("ca_bundle_paths").into_iter().map(PathBuf::from).collect(),
+            agent_path_template,
+            max_intermediates: data.optional_number("max_intermediates"),
+            max_rsa_key_size: data.optional_number("max_rsa_key_size"),
+            verify_client_ip: data.is_set("verify_client_ip", false),
+        };
+        report(data, config.validate());
+        data.finish_in_place();
+        config
+    })
+}
+
+const ONE_DATABASE: &str = "there is one connection that writes and a few that read, as SQLite likes it";
+
+fn read_sql(plugin: &mut Declared<'_>) -> SqliteConfig {
+    plugin.with_data(|data| {
+        read_database_type(data);
+        // Other databases have passwords in theirs.
+        let location = data.text_seen_by(Visibility::Secret, "connection_string", Flag::NONE, "");
+        if location.value.is_empty() {
+            data.problem(&location, "datastore-sql: connection_string must be set");
+        }
+        let migration = match data.is_set("disable_migration", false) {
+            true => MigrationPolicy::Refuse,
+            false => MigrationPolicy::Migrate,
+        };
+        data.without_effect(&["max_open_conns", "max_idle_conns", "conn_max_lifetime"], ONE_DATABASE);
+        data.without_effect(&["log_sql"], "statements are not logged");
+        data.without_effect(
+            &["ro_connection_string", "root_ca_path", "client_cert_path", "client_key_path"],
+            "it is for other databases than sqlite3",
+        );
+        data.finish_in_place();
+        SqliteConfig { connection_string: location.value, migration }
+    })
+}
+
+fn read_database_type(data: &mut Reader<'_>) {
+    const ONLY: &str = "is not available in this version; available is: sqlite3";
+    if data.is_block("database_type") {
+        data.problem_at("database_type", format!("datastore-sql: a database_type with settings of its own {ONLY}"));
+        data.accept(&["database_type"]);
+        return;
+    }
+    let kind = data.text("database_type", Flag::NONE, "");
+    match kind.value.as_str() {
+        "sqlite3" => {}
+        "" => data.problem(&kind, "datastore-sql: database_type must be set"),
+        "postgres" | "mysql" | "aws_postgres" | "aws_mysql" => {
+            data.problem(&kind, format!("datastore-sql: database_type {:?} {ONLY}", kind.value));
+        }
+        other => data.problem(&kind, format!("datastore-sql: unsupported database_type: {other}")),
+    }
+}
+
+impl ServerPluginChoice {
+    /// Starts the plugins. Blocks: reads and writes files.
+    pub(crate) fn open(
+        self,
+        trust_domain: &TrustDomain,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<OpenServerPlugins, OpenPluginError> {
+        let store = SqliteStore::open(self.store).map_err(OpenPluginError::of("DataStore", "sql"))?;
+        tracing::info!(reconfigurable = false, subsystem_name = "catalog", "Configured DataStore");
+        let key_manager: Arc<dyn KeyManager> = match self.key_manager {
+            KeyManagerChoice::Memory => {
+                log_loaded("KeyManager", "memory");
+                Arc::new(MemoryKeyManager::new())
+            }
+            KeyManagerChoice::Disk(config) => {
+                let keys = DiskKeyManager::open_server(&config).map_err(OpenPluginError::of("KeyManager", "disk"))?;
+                log_loaded("KeyManager", "disk");
+                Arc::new(keys)
+            }
+        };
+        let mut node_attestors: Vec<Arc<dyn ServerNodeAttestor>> = Vec::new();
+        let mut own_bundle = None;
+        for attestor in self.node_attestors {
+            let config = match attestor {
+                NodeAttestorChoice::JoinToken => {
+                    log_loaded("NodeAttestor", "join_token");
+                    continue;
+                }
+                NodeAttestorChoice::X509Pop(config) => config,
+            };
+            let (sender, receiver) = watch::channel(None);
+            let x509pop = X509PopServer::new(&config, trust_domain.clone(), receiver, Arc::clone(clock))
+                .map_err(OpenPluginError::of("NodeAttestor", "x509pop"))?;
+            log_loaded("NodeAttestor", "x509pop");
+            node_attestors.push(Arc::new(x509pop));
+            own_bundle = (config.mode.as_deref() == Some("spiffe")).then_some(sender);
+        }
+        Ok(OpenServerPlugins { plugins: ServerPlugins { key_manager, store: Arc::new(store), node_attestors }, own_bundle })
+    }
+}

@@ -1,0 +1,5 @@
+//! Workload attestors without heavy dependencies.
+
+pub mod unix;
+
+pub use unix::{UnixAttestor, UnixConfig};

@@ -1,0 +1,229 @@
+//! The only constructor of the whole: builds the rooms, connects them, and names what runs.
+
+use crate::api::Rooms;
+use crate::api::gate::Gate;
+use crate::authority::{Authority, AuthorityError};
+use crate::bundle::{ForeignBundles, OwnBundle};
+use crate::config::{ServerConfig, ServerPlugins};
+use crate::endpoints::{ServerIdentity, ServerTrust, serve_tcp, serve_unix};
+use crate::nodes::Nodes;
+use crate::policy::limits::Limits;
+use crate::registry::Registry;
+use crate::registry::prune::{AGENTS_EVERY, ENTRIES_EVERY};
+use finial_identity::UnixTime;
+use finial_plugin::datastore::StoreError;
+use finial_runtime::clock::Clock;
+use finial_runtime::logging::Handle;
+use finial_runtime::reconcile::Reconciler;
+use finial_runtime::tasks::{Shutdown, Supervisor, TaskError};
+use finial_wire::listen::{TcpOptions, TlsListener, UnixListenError, UnixListener, UnixSocketOptions};
+use finial_wire::tls::{TlsOptions, server_config};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the authorities are looked after.
+const AUTHORITY_EVERY: Duration = Duration::from_secs(10);
+/// How often the server's own SVID is looked after.
+const IDENTITY_EVERY: Duration = Duration::from_secs(5);
+/// How often the bundle is rid of what has ended.
+const BUNDLE_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// How often old journals are removed.
+const JOURNALS_EVERY: Duration = Duration::from_secs(8 * 60 * 60);
+/// How often limits and caches forget who has been quiet.
+const IDLE_EVERY: Duration = Duration::from_secs(60);
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The store could not be read.
+    #[error("could not read the data store")]
+    Store(#[from] StoreError),
+    /// The store belongs to somebody else.
+    #[error(
+        "the data store belongs to another trust domain: entry {entry_id:?} gives {spiffe_id:?}, and this \
+         server is of {trust_domain:?}. Check trust_domain and the connection_string of the DataStore"
+    )]
+    ForeignStore {
+        /// An entry that is not ours.
+        entry_id: String,
+        /// The identity it gives.
+        spiffe_id: String,
+        /// Ours.
+        trust_domain: String,
+    },
+    /// No signing authority.
+    #[error("could not prepare the signing authorities")]
+    Authority(#[from] AuthorityError),
+    /// TLS could not be set up.
+    #[error("could not set up TLS")]
+    Tls(#[from] rustls::Error),
+    /// The TCP address is not to be had.
+    #[error("could not listen on {address}: is another server running there?")]
+    Tcp {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The private socket is not to be had.
+    #[error("could not open the private socket")]
+    Unix(#[from] UnixListenError),
+}
+
+/// A server that is ready to run.
+pub struct Server {
+    address: SocketAddr,
+    supervisor: Supervisor,
+}
+
+impl Server {
+    /// Where agents connect; tells the port if the configuration left it open.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Runs until the process stops.
+    pub async fn run(self) -> Result<(), TaskError> {
+        self.supervisor.run().await
+    }
+}
+
+/// Builds a server: when this returns, it listens and can sign.
+pub async fn assemble(
+    config: ServerConfig,
+    plugins: ServerPlugins,
+    clock: Arc<dyn Clock>,
+    log: Handle,
+    shutdown: Shutdown,
+) -> Result<Server, ServerError> {
+    let ServerPlugins { key_manager, store, node_attestors } = plugins;
+    let trust_domain = config.trust_domain.clone();
+    let registry = Arc::new(Registry::load(Arc::clone(&store), &trust_domain).await?);
+    if let Some(entry) = registry.foreign_entry(&trust_domain) {
+        return Err(ServerError::ForeignStore {
+            entry_id: entry.value.id.to_string(),
+            spiffe_id: entry.value.spec.spiffe_id.to_string(),
+            trust_domain: trust_domain.to_string(),
+        });
+    }
+    let own_bundle = OwnBundle::load(trust_domain.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
+    let foreign_bundles =
+        ForeignBundles::load(trust_domain.clone(), Arc::clone(&store), Arc::clone(&clock)).await?;
+    let authority = Authority::start(
+        config.authority.clone(),
+        key_manager,
+        Arc::clone(&store),
+        Arc::clone(&own_bundle),
+        Arc::clone(&clock),
+    )
+    .await?;
+    let identity = ServerIdentity::issue(Arc::clone(&authority), Arc::clone(&clock)).await?;
+    let nodes = Arc::new(Nodes::new(
+        trust_domain.clone(),
+        Arc::clone(&registry),
+        Arc::clone(&authority),
+        node_attestors,
+        config.agent_id_selector,
+        Arc::clone(&clock),
+    ));
+    let gate = Gate::new(Arc::clone(&registry), Arc::clone(&nodes), config.admin_ids.clone());
+    let trust = ServerTrust::new(
+        trust_domain.clone(),
+        Arc::clone(&own_bundle),
+        Arc::clone(&foreign_bundles),
+        &config.admin_ids,
+    );
+    let tls = TlsOptions { key_exchange: config.key_exchange, clock: Arc::clone(&clock) };
+    let tls = server_config(identity.cell(), Arc::new(trust), &tls)?;
+    let tcp = TlsListener::bind(config.bind, tls, TcpOptions::default()).await;
+    let tcp = tcp.map_err(|source| ServerError::Tcp { address: config.bind, source })?;
+    let address = tcp.local_addr().unwrap_or(config.bind);
+    let unix = UnixListener::bind(&config.socket_path, UnixSocketOptions::SERVER)?;
+    let rooms = Arc::new(Rooms {
+        trust_domain,
+        registry,
+        authority,
+        nodes,
+        own_bundle,
+        foreign_bundles,
+        limits: Limits::new(config.limit_attestation, config.limit_signing),
+        server_identity: identity,
+        clock,
+    });
+    let mut supervisor = Supervisor::new(shutdown.clone());
+    supervisor.add("tcp-endpoint", serve_tcp(tcp, Arc::clone(&rooms), gate.clone(), shutdown.clone()));
+    supervisor.add("unix-endpoint", serve_unix(unix, Arc::clone(&rooms), gate, log, shutdown));
+    for reconciler in reconcilers(&config, &rooms) {
+        supervisor.add_reconciler(reconciler);
+    }
+    Ok(Server { address, supervisor })
+}
+
+/// The work that goes on by itself.
+fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>) -> Vec<Reconciler> {
+    let every = |name: &str, period: Duration| (name.to_owned(), Arc::clone(&rooms.clock), period);
+    let mut all = Vec::new();
+    let (name, clock, period) = every("authority-rotation", AUTHORITY_EVERY);
+    let authority = Arc::clone(&rooms.authority);
+    all.push(Reconciler::new(name, clock, period, move || {
+        let authority = Arc::clone(&authority);
+        async move { authority.rotate_if_due().await }
+    }));
+    let (name, clock, period) = every("server-identity", IDENTITY_EVERY);
+    let identity = Arc::clone(&rooms.server_identity);
+    all.push(Reconciler::new(name, clock, period, move || {
+        let identity = Arc::clone(&identity);
+        async move { identity.renew_if_due().await }
+    }));
+    let (name, clock, period) = every("bundle-pruning", BUNDLE_EVERY);
+    let bundle = Arc::clone(&rooms.own_bundle);
+    all.push(Reconciler::new(name, clock, period, move || {
+        let bundle = Arc::clone(&bundle);
+        async move { bundle.prune().await }
+    }));
+    let (name, clock, period) = every("journal-pruning", JOURNALS_EVERY);
+    let authority = Arc::clone(&rooms.authority);
+    all.push(Reconciler::new(name, clock, period, move || {
+        let authority = Arc::clone(&authority);
+        async move { authority.prune_journals().await }
+    }));
+    let (name, clock, period) = every("entry-pruning", ENTRIES_EVERY);
+    let entries = Arc::clone(rooms);
+    all.push(Reconciler::new(name, clock, period, move || {
+        let rooms = Arc::clone(&entries);
+        async move { rooms.registry.prune_ended_entries(rooms.clock.now()).await }
+    }));
+    if let Some(pruning) = config.agent_pruning {
+        let (name, clock, period) = every("agent-pruning", AGENTS_EVERY);
+        let agents = Arc::clone(rooms);
+        all.push(Reconciler::new(name, clock, period, move || {
+            let rooms = Arc::clone(&agents);
+            async move { rooms.registry.prune_expired_agents(pruning, rooms.clock.now()).await }
+        }));
+    }
+    let keep = config.keep_events;
+    let (name, clock, period) = every("event-pruning", keep / 2);
+    let events = Arc::clone(rooms);
+    all.push(Reconciler::new(name, clock, period, move || {
+        let rooms = Arc::clone(&events);
+        async move { rooms.registry.prune_events(keep, rooms.clock.now()).await }
+    }));
+    let (name, clock, period) = every("idle-callers", IDLE_EVERY);
+    let idle = Arc::clone(rooms);
+    all.push(Reconciler::new(name, clock, period, move || {
+        let rooms = Arc::clone(&idle);
+        async move {
+            rooms.limits.forget_idle();
+            let quiet_since = UnixTime::from(rooms.clock.now()).plus_seconds(-IDLE_SECONDS);
+            rooms.registry.forget_idle_agents(quiet_since);
+            Ok::<(), StoreError>(())
+        }
+    }));
+    all
+}
+
+/// After so many seconds without a call an agent's prepared answer is forgotten.
+const IDLE_SECONDS: i64 = 60;
