@@ -79,6 +79,7 @@ struct Flight {
 pub struct Attestation {
     attestors: Arc<[Arc<dyn WorkloadAttestor>]>,
     logged: LoggedSelectors,
+    ourselves: Ourselves,
     clock: Arc<dyn Clock>,
     flights: Mutex<HashMap<Key, Flight>>,
 }
@@ -88,9 +89,10 @@ impl Attestation {
     pub fn new(
         attestors: Vec<Arc<dyn WorkloadAttestor>>,
         logged: LoggedSelectors,
+        ourselves: Ourselves,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { attestors: attestors.into(), logged, clock, flights: Mutex::default() }
+        Self { attestors: attestors.into(), logged, ourselves, clock, flights: Mutex::default() }
     }
 
     /// The selectors of a caller, sorted, each once.
@@ -128,10 +130,14 @@ impl Attestation {
 
     fn begin(&self, workload: WorkloadRef) -> BoxFuture<'static, Outcome> {
         let (attestors, clock) = (Arc::clone(&self.attestors), Arc::clone(&self.clock));
-        let logged = self.logged.clone();
+        let (logged, ourselves) = (self.logged.clone(), self.ourselves);
         async move {
             let answers = join_all(attestors.iter().map(|attestor| ask(&**attestor, &workload, &*clock))).await;
-            collect(&workload, answers, &logged)
+            let selectors = collect(&workload, answers)?;
+            if !ourselves.is(workload.pid) {
+                log_selectors(&workload, &selectors, &logged);
+            }
+            Ok(selectors)
         }
         .boxed()
     }
@@ -191,11 +197,7 @@ async fn ask(
     })
 }
 
-fn collect(
-    workload: &WorkloadRef,
-    answers: Vec<Result<Vec<Selector>, String>>,
-    logged: &LoggedSelectors,
-) -> Outcome {
+fn collect(workload: &WorkloadRef, answers: Vec<Result<Vec<Selector>, String>>) -> Outcome {
     let asked = answers.len();
     let mut failures = Vec::new();
     let mut selectors = BTreeSet::new();
@@ -216,23 +218,29 @@ fn collect(
             "Failed to collect all selectors"
         );
     }
-    let selectors: Arc<[Selector]> = selectors.into_iter().collect();
-    if !is_ourselves(workload.pid) {
-        debug!(
-            subsystem_name = "workload_attestor",
-            pid = workload.pid,
-            count = selectors.len(),
-            selectors = logged.text(&selectors),
-            "PID attested to have selectors"
-        );
-    }
-    Ok(selectors)
+    Ok(selectors.into_iter().collect())
 }
 
-/// Whether the caller is this agent, which looks after its own health through the front door; that is
-/// nothing to write home about.
-pub(crate) fn is_ourselves(pid: i32) -> bool {
-    i64::from(pid) == i64::from(std::process::id())
+fn log_selectors(workload: &WorkloadRef, selectors: &[Selector], logged: &LoggedSelectors) {
+    debug!(
+        subsystem_name = "workload_attestor",
+        pid = workload.pid,
+        count = selectors.len(),
+        selectors = logged.text(selectors),
+        "PID attested to have selectors"
+    );
+}
+
+/// The agent's own process. It looks after its own health by the way that workloads take; that it does, and
+/// that it mostly has no identity, is nothing to write home about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ourselves(pub u32);
+
+impl Ourselves {
+    /// Whether the caller with this process ID is the agent.
+    pub fn is(self, pid: i32) -> bool {
+        i64::from(pid) == i64::from(self.0)
+    }
 }
 
 impl fmt::Debug for Attestation {

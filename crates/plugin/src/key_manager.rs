@@ -3,7 +3,9 @@
 //! Called by the server's authority and by the agent for its own SVID. A key never leaves its manager:
 //! callers hold a [`SigningKey`], which signs. An implementer must be safe to call concurrently, must make
 //! `key_generate` atomic (after a crash the old or the new key is there, never neither), and must return
-//! from `key_list` exactly what survives a restart. Checked by `conformance::key_manager`.
+//! from `key_list` exactly what survives a restart. A [`SigningKey`] whose name was given to a new key since either
+//! goes on signing with the key that it shows or fails; it never signs with another. Checked by
+//! `conformance::key_manager`.
 
 use async_trait::async_trait;
 use finial_identity::key::KeyError;

@@ -2,7 +2,9 @@
 //!
 //! The server's [`ServerNodeAttestor`] is called once for each attestation stream; it must never trust a
 //! byte of the payload before it is proven, must bound what it parses, and must return an agent ID below
-//! `/spire/agent/<name>/`. The agent's [`AgentNodeAttestor`] is called at each (re-)attestation.
+//! `/spire/agent/<name>/`, unless an operator's template says otherwise. What the other end did wrong is
+//! `InvalidArgument` (not understood) or `PermissionDenied` (not believed); a failure of the [`Challenger`] is
+//! passed on as it is. The agent's [`AgentNodeAttestor`] is called at each (re-)attestation.
 //! Checked by `conformance::node_attestor`, which runs both ends against each other.
 
 use async_trait::async_trait;

@@ -1,1 +1,38 @@
-//! A cluster in one process, test authorities and fakes, for tests only.
+//! Deployments of the real binary, for whole-system tests.
+//!
+//! A [`Deployment`] is a directory with configuration files and the processes that use it: a server, agents,
+//! workloads. Processes are killed when it is dropped. Nothing here has fixed ports, fixed paths or sleeps for
+//! luck: everything that is waited for is looked at until it is there or [`PATIENCE`] is over.
+#![allow(clippy::print_stderr, reason = "tests tell what they skip")]
+
+mod deployment;
+mod process;
+mod skip;
+
+pub use deployment::{AgentOptions, Deployment, ServerOptions};
+pub use process::{Outcome, Process};
+pub use skip::{client_of, skip};
+
+use std::time::Duration;
+
+/// How long anything may take to come about.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether something has come about.
+pub const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Looks again and again until `look` finds something; says what was missing if it never does.
+pub async fn eventually<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> anyhow::Result<T> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return Ok(found);
+        }
+        if tokio::time::Instant::now() > deadline {
+            anyhow::bail!("{what}: not within {} s", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -114,7 +114,7 @@ impl ProcessHandle {
     /// Pins the process with this number, which should have this effective user and group; by a descriptor of
     /// it if there is one already.
     pub fn pin(pid: i32, uid: u32, gid: u32, pidfd: Option<OwnedFd>) -> Result<Self, PeerError> {
-        let number = Pid::from_raw(pid).filter(|_| pid > 0).ok_or(PeerError::Invisible)?;
+        let number = Some(pid).filter(|pid| *pid > 0).and_then(Pid::from_raw).ok_or(PeerError::Invisible)?;
         let pidfd = match pidfd {
             Some(pidfd) if pid_of(&pidfd)? == pid => Some(pidfd),
             Some(_) => return Err(PeerError::Mismatch),

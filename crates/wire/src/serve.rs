@@ -220,6 +220,7 @@ where
     B::Error: Into<BoxError>,
 {
     let limit = grpc_timeout(request.headers());
+    let uri = request.uri().clone();
     let answer = service.oneshot(request);
     let response = match limit {
         None => answer.await,
@@ -228,7 +229,24 @@ where
             Err(_) => return Ok(tonic::Status::deadline_exceeded("context deadline exceeded").into_http()),
         },
     };
-    Ok(response.map_err(Into::into)?.map(tonic::body::Body::new))
+    let response = response.map_err(Into::into)?.map(tonic::body::Body::new);
+    Ok(unimplemented_text(&response, uri.path())
+        .map_or(response, |text| tonic::Status::unimplemented(text).into_http()))
+}
+
+/// What Go says where tonic says nothing: that a service or a method is not known. A status made by hand, which
+/// that of an unknown service is, comes with the response; one of generated code does not.
+fn unimplemented_text<B>(response: &Response<B>, path: &str) -> Option<String> {
+    const UNIMPLEMENTED: &str = "12";
+    let headers = response.headers();
+    if headers.get("grpc-status")? != UNIMPLEMENTED || headers.contains_key("grpc-message") {
+        return None;
+    }
+    let (service, method) = path.strip_prefix('/')?.rsplit_once('/')?;
+    Some(match response.extensions().get::<tonic::Status>() {
+        Some(_) => format!("unknown service {service}"),
+        None => format!("unknown method {method} for service {service}"),
+    })
 }
 
 /// The header `grpc-timeout`: up to eight digits and a unit. What cannot be read does not count.

@@ -39,13 +39,42 @@ impl ToStatus for Failure {
     }
 }
 
-/// What a status says, as a client got it.
+/// What a status says, as a client got it; with Go's codes and words where tonic has its own for what happened
+/// on this side: no connection, a lost connection, no time left.
 pub fn to_failure(status: &tonic::Status) -> Failure {
-    Failure {
-        code: from_tonic_code(status.code()),
-        message: status.message().to_owned(),
-        reason: denial_reason(status),
+    if let Some(error) = dial_error(status) {
+        return unavailable(format!("connection error: desc = {:?}", error.to_string()));
     }
+    if source_of::<tonic::TimeoutExpired>(status).is_some() {
+        return Failure::new(Code::DeadlineExceeded, "context deadline exceeded");
+    }
+    match (status.code(), status.source()) {
+        // Only statuses that were made here have a source.
+        (tonic::Code::Unknown | tonic::Code::Cancelled, Some(source)) => {
+            let is_closed = source_of::<hyper::Error>(status).is_some_and(|error| {
+                error.is_canceled() || error.is_closed() || error.is_incomplete_message()
+            });
+            let why = if is_closed { "EOF".to_owned() } else { innermost(source) };
+            unavailable(format!("error reading from server: {why}"))
+        }
+        _ => Failure {
+            code: from_tonic_code(status.code()),
+            message: status.message().to_owned(),
+            reason: denial_reason(status),
+        },
+    }
+}
+
+fn unavailable(message: String) -> Failure {
+    Failure::new(Code::Unavailable, message)
+}
+
+fn innermost(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 /// The reason that a server attached to a status, if it attached one that is known.
@@ -110,11 +139,8 @@ pub struct RpcError<'a>(pub &'a tonic::Status);
 
 impl fmt::Display for RpcError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (code, text) = match dial_error(self.0) {
-            Some(error) => (Code::Unavailable, format!("connection error: desc = \"{error}\"")),
-            None => (from_tonic_code(self.0.code()), self.0.message().to_owned()),
-        };
-        write!(f, "rpc error: code = {code} desc = {text}")
+        let Failure { code, message, .. } = to_failure(self.0);
+        write!(f, "rpc error: code = {code} desc = {message}")
     }
 }
 
@@ -126,6 +152,10 @@ impl Error for RpcError<'_> {
 
 /// Why no connection could be made, if that is what the status is about.
 pub fn dial_error(status: &tonic::Status) -> Option<&crate::channel::DialError> {
+    source_of(status)
+}
+
+fn source_of<E: Error + 'static>(status: &tonic::Status) -> Option<&E> {
     let mut source = status.source();
     while let Some(error) = source {
         if let Some(found) = error.downcast_ref() {
@@ -177,6 +207,19 @@ mod tests {
         expected.extend_from_slice(url);
         expected.extend_from_slice(&[0x12, 2, 0x08, 4]);
         assert_eq!(status.details(), expected);
+    }
+
+    /// What a SPIRE server was seen to send.
+    #[test]
+    fn captured_denial() {
+        let denial = Failure::denied(DenialReason::AgentMustReattest, "agent must reattest instead of renew");
+        let hex: String = denial.to_status().details().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "080712246167656e74206d75737420726561747465737420696e7374656164206f662072656e65771a410a3b747970652e\
+             676f6f676c65617069732e636f6d2f73706972652e6170692e74797065732e5065726d697373696f6e44656e69656444657461\
+             696c7312020805"
+        );
     }
 
     #[test]

@@ -75,6 +75,11 @@ impl Cache {
         self.x509.len()
     }
 
+    /// How many groups of workloads are connected.
+    pub fn group_count(&self) -> usize {
+        self.groups.iter().count()
+    }
+
     /// The bundles.
     pub fn bundles(&self) -> &Arc<BundleSet> {
         &self.bundles

@@ -53,7 +53,7 @@ impl Debug {
 
     /// The agent's own SVID up to and with the authority of the bundle that it chains to.
     fn chain(&self) -> Vec<Certificate> {
-        let mut chain = self.own_svid.current().map(|own| own.chain().to_vec()).unwrap_or_default();
+        let mut chain = self.own_svid.current().map(|own| own.svid().chain.clone()).unwrap_or_default();
         let issuer = chain.last().and_then(|last| last.authority_key_id().map(<[u8]>::to_vec));
         let bundles = self.directory.bundles();
         let authorities = bundles.own().into_iter().flat_map(|bundle| &bundle.x509_authorities);

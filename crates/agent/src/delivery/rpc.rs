@@ -6,7 +6,6 @@
 use super::outlook::{Outlook, Strangers, Subject};
 use super::workload_api::Caller;
 use super::{WorkloadApi, bundles, refusal, security_header, x509};
-use crate::attest::is_ourselves;
 use crate::cache::View;
 use crate::config::UnauthenticatedVerifiers;
 use bytes::{BufMut, Bytes};
@@ -53,7 +52,7 @@ impl WorkloadRpc {
 
     /// A look at X509-SVIDs.
     pub(super) async fn look_at_x509(&self, caller: Caller) -> Outlook<Bytes> {
-        let log = if is_ourselves(caller.pid) { |_: &View, _| {} } else { log_x509 };
+        let log = if self.api.is_ourselves(&caller) { |_: &View, _| {} } else { log_x509 };
         let subject = Subject { strangers: Strangers::Refused, message: x509::response, log };
         Outlook::open(&self.api, caller, subject, &self.shutdown).await
     }

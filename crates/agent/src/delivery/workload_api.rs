@@ -4,7 +4,7 @@
 //! brings them to the wire.
 
 use super::refusal;
-use crate::attest::{Attestation, LoggedSelectors, is_ourselves};
+use crate::attest::{Attestation, LoggedSelectors, Ourselves};
 use crate::cache::View;
 use crate::config::UnauthenticatedVerifiers;
 use crate::directory::Directory;
@@ -60,6 +60,7 @@ struct Inner {
     attestation: Attestation,
     options: WorkloadApiOptions,
     logged: LoggedSelectors,
+    ourselves: Ourselves,
     clock: Arc<dyn Clock>,
 }
 
@@ -73,10 +74,15 @@ pub(super) struct Caller {
 impl WorkloadApi {
     /// Puts the parts together.
     pub fn new(parts: WorkloadApiParts) -> Self {
+        Self::of_process(parts, Ourselves(std::process::id()))
+    }
+
+    /// The Workload API of the agent with this process ID.
+    pub(super) fn of_process(parts: WorkloadApiParts, ourselves: Ourselves) -> Self {
         let WorkloadApiParts { directory, jwt, attestors, options, clock } = parts;
         let logged = LoggedSelectors::new(options.log_selectors.clone());
-        let attestation = Attestation::new(attestors, logged.clone(), Arc::clone(&clock));
-        Self { inner: Arc::new(Inner { directory, jwt, attestation, options, logged, clock }) }
+        let attestation = Attestation::new(attestors, logged.clone(), ourselves, Arc::clone(&clock));
+        Self { inner: Arc::new(Inner { directory, jwt, attestation, options, logged, ourselves, clock }) }
     }
 
     pub(super) fn directory(&self) -> &Directory {
@@ -104,6 +110,11 @@ impl WorkloadApi {
         &self.inner.attestation
     }
 
+    /// Whether it is the agent itself that asks.
+    pub(super) fn is_ourselves(&self, caller: &Caller) -> bool {
+        self.inner.ourselves.is(caller.pid)
+    }
+
     /// Finds out who calls.
     pub(super) async fn recognize(&self, peer: &UnixPeer) -> Result<Caller, Status> {
         match self.inner.attestation.attest(peer).await {
@@ -128,7 +139,7 @@ impl WorkloadApi {
     /// Waits for one fresh look at the server; not long, and not for the agent itself, which mostly has no
     /// identity and asks all the time.
     pub(super) async fn look_again(&self, caller: &Caller) {
-        if is_ourselves(caller.pid) {
+        if self.is_ourselves(caller) {
             return;
         }
         tokio::select! {
@@ -142,7 +153,7 @@ impl WorkloadApi {
         let directory = &self.inner.directory;
         let last_sync = directory.progress().last_success;
         let now = self.now();
-        if !is_ourselves(caller.pid) {
+        if !self.is_ourselves(caller) {
             let selectors = self.inner.logged.text(&caller.selectors);
             error!(registered = identities > 0, selectors, "No identity issued");
             if tracing::enabled!(tracing::Level::DEBUG) {

@@ -3,7 +3,9 @@
 use super::reader::Findings;
 use finial_runtime::config::hcl::{Body, Entry, Node, NodeKind};
 use finial_runtime::config::{self, Document, InvalidConfig, Problem};
+use finial_runtime::files::FileError;
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ pub(crate) struct Loaded<T> {
     pub(crate) settings: T,
     /// What is legal and hardly meant, or has no effect in this version.
     pub(crate) warnings: Vec<Problem>,
+    /// What only `validate` complains about.
+    pub(crate) notes: Vec<Problem>,
     /// Each key with what it came to, without secrets.
     pub(crate) values: BTreeMap<String, String>,
 }
@@ -56,12 +60,18 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl std::error::Error for LoadError {}
+impl Error for LoadError {}
 
 /// The system's words as Go prints them: in lower case and without the number.
-pub(super) fn in_go_words(error: &io::Error) -> String {
+fn in_go_words(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
+/// Why a file could not be used, in Go's words.
+pub(super) fn cause_in_go_words(error: &FileError) -> String {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    cause.map_or_else(|| error.to_string(), in_go_words)
 }
 
 /// Reads a file, with the environment's variables in it if the operator wants that.
@@ -102,8 +112,24 @@ pub(super) fn with_first_plugins(document: &Document) -> (Document, Vec<Problem>
         has_plugins |= is_plugins;
         true
     });
+    for plugins in root.entries.iter_mut().filter(|entry| is_plugins(entry)) {
+        keep_first_data(plugins);
+    }
     superfluous.extend_from_slice(document.notices());
     (Document::from_body(document.file(), root), superfluous)
+}
+
+/// Leaves each plugin the first of its `plugin_data`: SPIRE ignores further ones.
+fn keep_first_data(entry: &mut Entry) {
+    let NodeKind::Object(body) = &mut entry.value.kind else { return };
+    let mut has_data = false;
+    body.entries.retain(|entry| {
+        let is_data = entry.keys.len() == 1 && entry.keys[0].text.eq_ignore_ascii_case("plugin_data");
+        let keep = !(is_data && has_data);
+        has_data |= is_data;
+        keep
+    });
+    body.entries.iter_mut().for_each(keep_first_data);
 }
 
 /// `key = [{…}, {…}]` is the same as `key {…} key {…}`; JSON made by machines is full of it.
@@ -143,7 +169,7 @@ pub(super) fn conclude<T>(
             let mut warnings = findings.warnings.into_vec();
             warnings.extend(notices);
             warnings.sort_by_key(|warning| (warning.line, warning.column));
-            Ok(Loaded { settings, warnings, values })
+            Ok(Loaded { settings, warnings, notes: findings.notes.into_vec(), values })
         }
         _ => Err(LoadError::Invalid(InvalidConfig { problems })),
     }

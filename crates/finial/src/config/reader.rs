@@ -4,7 +4,7 @@
 //! and what the configuration came to, for one line in the log.
 
 use super::duration;
-use finial_runtime::config::{Document, GoDuration, Position, Problem, Problems, Section};
+use finial_runtime::config::{Document, GoDuration, Problem, Problems, Section, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -21,6 +21,8 @@ const HIDDEN: &str = "(hidden)";
 pub(super) struct Findings {
     pub(super) problems: Problems,
     pub(super) warnings: Problems,
+    /// What only `validate` complains about.
+    pub(super) notes: Problems,
     values: RefCell<BTreeMap<String, String>>,
 }
 
@@ -125,12 +127,9 @@ impl<'d> Reader<'d> {
         self.section.has(name)
     }
 
-    pub(super) fn position(&self) -> Position {
-        self.section.position()
-    }
-
-    pub(super) fn file(&self) -> &Arc<str> {
-        &self.file
+    /// Whether the key is there and is a block.
+    pub(super) fn is_block(&mut self, name: &str) -> bool {
+        matches!(self.section.value(name), Some(Value::Object(_)))
     }
 
     pub(super) fn findings(&self) -> &'d Findings {
@@ -282,6 +281,18 @@ impl<'d> Reader<'d> {
         self.section.problem_here(message);
     }
 
+    /// Reports something at this section under another path.
+    pub(super) fn problem_under(&self, path: String, message: impl Into<String>) {
+        let at = self.section.position();
+        self.findings.problems.add(Problem {
+            file: Arc::clone(&self.file),
+            line: at.line,
+            column: at.column,
+            path,
+            message: message.into(),
+        });
+    }
+
     /// Warns about a key.
     pub(super) fn warn_at(&self, key: &str, message: impl Into<String>) {
         self.shadow.problem(key, message);
@@ -324,21 +335,27 @@ impl<'d> Reader<'d> {
 
     /// Ends a section in which SPIRE lets unknown keys pass: they become warnings.
     pub(super) fn finish_with_warnings(self) {
-        let path = self.section.path().to_owned();
-        for key in self.section.finish_lenient() {
-            let path = if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
-            self.findings.warnings.add(Problem {
-                file: Arc::clone(&self.file),
-                line: key.at.line,
-                column: key.at.column,
-                path,
-                message: "unknown key; it has no effect".to_owned(),
-            });
-        }
+        let warnings = &self.findings.warnings;
+        self.finish_telling(warnings, |_| "unknown key; it has no effect".to_owned());
     }
 
-    /// Ends a section whose unknown keys the caller wants to see.
-    pub(super) fn finish_listing(self) -> Vec<finial_runtime::config::UnknownKey> {
-        self.section.finish_lenient()
+    /// Ends a section whose unknown keys only `validate` complains about.
+    pub(super) fn finish_with_notes(self) {
+        let notes = &self.findings.notes;
+        self.finish_telling(notes, |key| format!("unknown setting {key:?} encountered"));
+    }
+
+    fn finish_telling(self, whom: &Problems, what: impl Fn(&str) -> String) {
+        let Self { section, file, .. } = self;
+        let path = section.path().to_owned();
+        for key in section.finish_lenient() {
+            whom.add(Problem {
+                file: Arc::clone(&file),
+                line: key.at.line,
+                column: key.at.column,
+                message: what(&key.name),
+                path: if path.is_empty() { key.name } else { format!("{path}.{}", key.name) },
+            });
+        }
     }
 }

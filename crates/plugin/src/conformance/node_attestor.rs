@@ -79,7 +79,7 @@ async fn refuses_wrong_answers(
     for damage in [
         |_: Vec<u8>| Vec::new(),
         |answer: Vec<u8>| answer[..answer.len() / 2].to_vec(),
-        |answer| vec![b'['; answer.len()],
+        |answer: Vec<u8>| vec![b'['; answer.len()],
     ] {
         let (damaged, _) = run(agent, server, peer, &mut Wire::Damaging(damage)).await;
         let refused = damaged.expect_err("a damaged answer must not do");

@@ -298,6 +298,11 @@ fn parse_int(text: &str) -> Option<i64> {
         [b'0', _, ..] => (8, &lower[1..]),
         _ => (10, lower.as_str()),
     };
+    // An underscore may stand between two digits.
+    if digits.starts_with('_') && radix == 10 || digits.ends_with('_') || digits.contains("__") {
+        return None;
+    }
+    let digits = digits.replace('_', "");
     let is_plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
     if is_plain { i64::from_str_radix(&format!("{sign}{digits}"), radix).ok() } else { None }
 }

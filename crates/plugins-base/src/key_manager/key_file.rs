@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use finial_identity::PrivateKey;
 use finial_identity::key::PublicKeyKind;
-use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::error::Category;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -133,7 +133,7 @@ impl<'de> Deserialize<'de> for EncodedKey {
                 Ok(EncodedKey(decoded.is_ok().then_some(der)))
             }
         }
-        from.deserialize_str(Base64).map_err(|_| D::Error::custom("not a key"))
+        from.deserialize_str(Base64)
     }
 }
 
@@ -149,6 +149,17 @@ mod tests {
         let keys = decode(SPIRE).unwrap();
         assert_eq!(keys.keys().collect::<Vec<_>>(), ["JWT-Signer-A", "agent-svid-A", "x509-CA-A"]);
         assert_eq!(encode(&keys).as_bytes(), SPIRE);
+    }
+
+    #[test]
+    fn files_of_a_deployed_spire_read_and_write_back_to_the_byte() {
+        let server = include_bytes!("../../tests/fixtures/keys/spire-server.json");
+        let agent = include_bytes!("../../tests/fixtures/keys/spire-agent.json");
+        for (file, names) in [(&server[..], &["JWT-Signer-A", "x509-CA-A"][..]), (agent, &["agent-svid-A"])] {
+            let keys = decode(file).unwrap();
+            assert_eq!(keys.keys().collect::<Vec<_>>(), names);
+            assert_eq!(encode(&keys).as_bytes(), file);
+        }
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl DebugService {
 
     /// The server's own SVID up to and with the authority of the bundle that it chains to.
     fn chain(&self) -> Vec<get_info_response::Cert> {
-        let mut chain: Vec<Certificate> = self.rooms.authority.server_chain();
+        let mut chain: Vec<Certificate> = self.rooms.server_identity.chain();
         let bundle = self.rooms.own_bundle.current();
         let issuer = chain.last().and_then(|last| last.authority_key_id().map(<[u8]>::to_vec));
         let authorities = bundle.x509_authorities.iter().map(|authority| &authority.certificate);

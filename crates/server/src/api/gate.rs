@@ -103,8 +103,9 @@ where
         // The service that was polled ready is the one to call.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
+        let call = Call::of(&request);
         Box::pin(async move {
-            match rules.admit(&request).await {
+            match rules.admit(&call).await {
                 Ok(admitted) => {
                     request.extensions_mut().insert(admitted);
                     inner.call(request).await
@@ -115,27 +116,42 @@ where
     }
 }
 
+/// What the gate needs to know of a call.
+struct Call {
+    path: String,
+    local: bool,
+    remote: Option<Arc<TcpPeer>>,
+}
+
+impl Call {
+    fn of(request: &Request<Body>) -> Self {
+        Self {
+            path: request.uri().path().to_owned(),
+            local: request.extensions().get::<Arc<UnixPeer>>().is_some(),
+            remote: request.extensions().get::<Arc<TcpPeer>>().cloned(),
+        }
+    }
+}
+
 impl Rules {
-    async fn admit(&self, request: &Request<Body>) -> Result<Admitted, Failure> {
-        let path = request.uri().path();
+    async fn admit(&self, call: &Call) -> Result<Admitted, Failure> {
+        let path = &call.path;
         let access = access_of(path).ok_or_else(|| unknown_method(path))?;
-        let local = request.extensions().get::<Arc<UnixPeer>>().is_some();
-        let remote = request.extensions().get::<Arc<TcpPeer>>();
-        let svid = remote.and_then(|peer| peer.svid.as_ref());
+        let svid = call.remote.as_ref().and_then(|peer| peer.svid.as_ref());
         let id = svid.map(|svid| &svid.id);
         let admitted = |grant| Admitted {
             grant,
             id: id.cloned(),
-            peer: remote.map(|peer| peer.remote.ip()),
+            peer: call.remote.as_ref().map(|peer| peer.remote.ip()),
         };
-        if let Some(grant) = self.grant(access, local, id) {
+        if let Some(grant) = self.grant(access, call.local, id) {
             return Ok(admitted(grant));
         }
-        if let (true, false, Some(svid)) = (access.agent, local, svid) {
+        if let (true, false, Some(svid)) = (access.agent, call.local, svid) {
             let svid = AgentSvid {
                 id: svid.id.clone(),
                 serial: svid.serial_decimal(),
-                expires_at: svid.expires_at(),
+                expires_at: svid.leaf().not_after(),
             };
             self.nodes.admit(&svid).await?;
             return Ok(admitted(Grant::Agent));

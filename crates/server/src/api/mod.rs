@@ -17,6 +17,7 @@ pub mod sync;
 
 use crate::authority::Authority;
 use crate::bundle::{ForeignBundles, OwnBundle};
+use crate::endpoints::ServerIdentity;
 use crate::nodes::Nodes;
 use crate::policy::limits::Limits;
 use crate::registry::Registry;
@@ -45,6 +46,8 @@ pub struct Rooms {
     pub foreign_bundles: Arc<ForeignBundles>,
     /// Rate limits.
     pub limits: Limits,
+    /// What the server shows of itself.
+    pub server_identity: Arc<ServerIdentity>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }

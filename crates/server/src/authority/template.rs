@@ -104,7 +104,7 @@ pub(super) fn mint_subject(raw: &[u8], dns_names: &[String]) -> Result<Distingui
         return Ok(svid_subject(dns_names));
     }
     let wished = DistinguishedName::from_der(raw)?;
-    if wished.is_empty() {
+    if wished.to_string().is_empty() {
         return Ok(svid_subject(dns_names));
     }
     let subject = wished.normalized();

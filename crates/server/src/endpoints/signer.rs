@@ -1,12 +1,11 @@
 //! The identity that the server shows: `spiffe://<trust domain>/spire/server`, replaced while it serves.
 
 use crate::authority::{Authority, AuthorityError};
-use finial_identity::rotation::x509_svid_rotate_at;
+use finial_identity::rotation::{no_sooner, x509_svid_rotate_at};
 use finial_identity::x509::Certificate;
-use finial_identity::PrivateKey;
 use finial_runtime::backoff::random_unit;
 use finial_runtime::clock::Clock;
-use finial_wire::tls::{IdentityCell, LocalIdentity};
+use finial_wire::tls::IdentityCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use tracing::{info, warn};
@@ -53,14 +52,15 @@ impl ServerIdentity {
     }
 
     fn is_tainted(&self) -> bool {
-        let issuer = self.chain().last().and_then(Certificate::authority_key_id_hex);
-        issuer.is_some_and(|issuer| self.authority.is_tainted(&issuer))
+        let chain = self.chain();
+        chain.iter().any(|certificate| self.authority.is_tainted(&certificate.authority_key_id_hex()))
     }
 
     async fn renew(&self) -> Result<(), AuthorityError> {
         let identity = self.authority.issue_server_identity().await?;
         let leaf = identity.svid().leaf();
         let due = x509_svid_rotate_at(leaf.not_before(), leaf.not_after(), None, random_unit());
+        let due = no_sooner(due, self.clock.now(), leaf.not_after());
         info!(
             spiffe_id = %identity.id(),
             expires_at = leaf.not_after().seconds(),
@@ -70,12 +70,4 @@ impl ServerIdentity {
         *self.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
         Ok(())
     }
-}
-
-/// Puts key and certificates together.
-pub(crate) fn local_identity(
-    chain: Vec<Certificate>,
-    key: PrivateKey,
-) -> Result<LocalIdentity, finial_wire::tls::IdentityError> {
-    LocalIdentity::new(chain, Arc::new(key))
 }

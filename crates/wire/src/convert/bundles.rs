@@ -40,9 +40,9 @@ pub enum AuthorityConvertError {
     /// Not a public key, or not of a supported kind.
     #[error("{0}")]
     PublicKey(#[source] KeyError),
-    /// An empty public key. The text is that of Go's `encoding/asn1`.
-    #[error("asn1: syntax error: sequence truncated")]
-    NoPublicKey,
+    /// A public key that is not even DER. The texts are those of Go's `encoding/asn1`.
+    #[error("asn1: syntax error: {0}")]
+    Asn1(&'static str),
     /// No key ID.
     #[error("missing key ID")]
     NoKeyId,
@@ -199,14 +199,27 @@ fn wit_authority_from_proto(key: &types::WitKey) -> Result<WitAuthority, Authori
 }
 
 fn key_parts(key_id: &str, spki: &[u8]) -> Result<(String, PublicKey), AuthorityConvertError> {
-    if spki.is_empty() {
-        return Err(AuthorityConvertError::NoPublicKey);
-    }
-    let public_key = PublicKey::from_spki(spki).map_err(AuthorityConvertError::PublicKey)?;
+    let public_key = PublicKey::from_spki(spki).map_err(|error| match asn1_fault(spki) {
+        Some(fault) => AuthorityConvertError::Asn1(fault),
+        None => AuthorityConvertError::PublicKey(error),
+    })?;
     if key_id.is_empty() {
         return Err(AuthorityConvertError::NoKeyId);
     }
     Ok((key_id.to_owned(), public_key))
+}
+
+/// What Go says of bytes that end before their first element does.
+fn asn1_fault(der: &[u8]) -> Option<&'static str> {
+    const SEQUENCE: u8 = 0x30;
+    match der {
+        [] => Some("sequence truncated"),
+        [_] | [_, 0x81] | [_, 0x82] | [_, 0x82, _] => Some("truncated tag or length"),
+        [SEQUENCE, length, rest @ ..] if *length < 0x80 && rest.len() < usize::from(*length) => {
+            Some("data truncated")
+        }
+        _ => None,
+    }
 }
 
 /// Go reads nothing at all as no certificates; an authority that is none is refused here.

@@ -387,6 +387,10 @@ fn bundle_verdicts() {
             "unable to parse JWT authority: asn1: syntax error: sequence truncated",
         ),
         (
+            Some(with_key(types::JwtKey { public_key: "x".into(), ..key.clone() })),
+            "unable to parse JWT authority: asn1: syntax error: truncated tag or length",
+        ),
+        (
             Some(with_key(types::JwtKey { key_id: String::new(), ..key.clone() })),
             "unable to parse JWT authority: missing key ID",
         ),

@@ -33,9 +33,10 @@ impl Authority {
     pub(crate) fn of(trust_domain: &str) -> Self {
         let trust_domain = TrustDomain::parse(trust_domain).unwrap();
         let key = PrivateKey::generate(KeyType::EcP256).unwrap();
+        let serial = SerialNumber::random().unwrap();
         let template = CertificateTemplate {
-            serial: SerialNumber::random().unwrap(),
-            subject: subject(),
+            serial,
+            subject: subject().with(AttributeKind::SerialNumber, &[&serial.to_decimal()]),
             validity: lifetime(-60, 3600),
             subject_key: key.public_key().clone(),
             profile: Profile::Authority { uri: trust_domain.id() },

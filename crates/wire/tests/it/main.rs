@@ -1,5 +1,7 @@
 //! The border through its public door: real sockets, real handshakes, real processes.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod ca;
 mod echo;
 mod peer;

@@ -9,7 +9,11 @@ use finial_runtime::tasks::Shutdown;
 use finial_wire::channel::{ChannelOptions, UnixTarget, unix_channel};
 use finial_wire::listen::{Listener, UnixListener, UnixSocketOptions};
 use finial_wire::serve::{MESSAGE_MAX, ServeOptions, Served, serve};
+use finial_wire::status::{RpcError, to_failure};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
@@ -58,11 +62,22 @@ async fn large_messages_exhaust() {
 }
 
 #[tokio::test]
-async fn unknown_methods() {
+async fn unknown_services_and_methods() {
     let running = start(who_calls(), ServeOptions::unix());
-    let mut client = finial_proto::server::logger::logger_client::LoggerClient::new(running.channel());
-    let status = client.get_logger(finial_proto::server::logger::GetLoggerRequest {}).await.unwrap_err();
-    assert_eq!(status.code(), Code::Unimplemented);
+    for (path, expected) in [
+        ("/nope.Nope/Nope", "unknown service nope.Nope"),
+        (
+            "/spire.api.server.debug.v1.Debug/Nope",
+            "unknown method Nope for service spire.api.server.debug.v1.Debug",
+        ),
+    ] {
+        let mut client = tonic::client::Grpc::new(running.channel());
+        client.ready().await.unwrap();
+        let codec = tonic_prost::ProstCodec::<GetInfoRequest, GetInfoResponse>::default();
+        let path = path.parse().unwrap();
+        let status = client.unary(Request::new(GetInfoRequest {}), path, codec).await.unwrap_err();
+        assert_eq!((status.code(), status.message()), (Code::Unimplemented, expected));
+    }
 }
 
 #[tokio::test]
@@ -78,7 +93,8 @@ async fn calls_are_cut_when_time_is_up() {
             running.shutdown.leave_now();
         }
         assert_eq!(running.served.await.unwrap(), Served { cut: 1 });
-        assert!(call.await.unwrap().is_err());
+        let failure = to_failure(&call.await.unwrap().unwrap_err());
+        assert_eq!(failure.code, finial_identity::Code::Unavailable, "{failure:?}");
         assert!(!running.folder.path().join("api.sock").exists());
     }
 }
@@ -96,9 +112,41 @@ async fn idle_connections_end_at_once() {
 async fn the_callers_deadline_holds() {
     let running = start(never_answers(Arc::new(Notify::new())), ServeOptions::unix());
     let mut request = Request::new(GetInfoRequest {});
-    request.metadata_mut().insert("grpc-timeout", "20m".parse().unwrap());
+    request.set_timeout(Duration::from_millis(20));
     let status = DebugClient::new(running.channel()).get_info(request).await.unwrap_err();
-    assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "context deadline exceeded"));
+    assert_eq!(
+        RpcError(&status).to_string(),
+        "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
+    );
+
+    // A client that does not look at the clock itself.
+    let stream = tokio::net::UnixStream::connect(running.folder.path().join("api.sock")).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post("http://localhost/spire.api.server.debug.v1.Debug/GetInfo")
+        .header("content-type", "application/grpc")
+        .header("grpc-timeout", "20m")
+        .body(tonic::body::Body::new(Message(Some(vec![0; 5].into()))))
+        .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
+    assert_eq!((&*header("grpc-status"), &*header("grpc-message")), ("4", "context%20deadline%20exceeded"));
+}
+
+/// A body of one frame.
+struct Message(Option<bytes::Bytes>);
+
+impl hyper::body::Body for Message {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<bytes::Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(hyper::body::Frame::data(bytes))))
+    }
 }
 
 #[tokio::test]

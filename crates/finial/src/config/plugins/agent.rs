@@ -103,7 +103,6 @@ fn read_disk(plugin: &mut Declared<'_>) -> AgentDiskConfig {
     plugin.with_data(|data| {
         let config = AgentDiskConfig { directory: data.text("directory", Flag::NONE, "").value.into() };
         report(data, config.validate());
-        data.finish_in_place();
         config
     })
 }
@@ -117,7 +116,6 @@ fn read_x509pop(plugin: &mut Declared<'_>) -> X509PopAgentConfig {
             spiffe_endpoint_socket: data.optional_text("spiffe_endpoint_socket").map(|socket| socket.value),
         };
         report(data, config.validate());
-        data.finish_in_place();
         config
     })
 }
@@ -129,7 +127,6 @@ fn read_unix(plugin: &mut Declared<'_>) -> UnixConfig {
             workload_size_limit: data.number("workload_size_limit", None, 0).value,
         };
         report(data, config.validate());
-        data.finish_in_place();
         config
     })
 }

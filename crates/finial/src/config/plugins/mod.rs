@@ -11,10 +11,11 @@ pub(super) use agent::read as read_agent;
 pub(super) use server::read as read_server;
 pub(crate) use server::{OpenServerPlugins, ServerPluginChoice};
 
-use super::file::in_go_words;
+use super::file::cause_in_go_words;
 use super::reader::Reader;
 use finial_plugins_base as base;
-use finial_runtime::config::{Problem, hcl};
+use finial_runtime::config::{Document, hcl};
+use finial_runtime::files;
 use finial_runtime::logging::chain;
 use std::collections::HashSet;
 use std::error::Error;
@@ -93,6 +94,7 @@ fn declared<'d>(root: &mut Reader<'d>, kinds: &'static [Kind]) -> Vec<Declared<'
         return Vec::new();
     }
     let mut seen = HashSet::new();
+    let mut refused = HashSet::new();
     let mut declared = Vec::new();
     for (kind_name, name, mut block) in root.labelled_pairs("plugins") {
         if !seen.insert((kind_name, name)) {
@@ -107,11 +109,34 @@ fn declared<'d>(root: &mut Reader<'d>, kinds: &'static [Kind]) -> Vec<Declared<'
                 refuse_external(&mut block);
                 declared.push(Declared { kind, name, block });
             }
-            Err(message) => block.problem_here(message),
+            Err(message) => {
+                refused.insert(kind_name);
+                block.problem_here(message);
+            }
         }
     }
-    check_counts(root, kinds, &declared);
+    let is_short = |kind: &&Kind| !refused.contains(kind.name);
+    for kind in kinds.iter().filter(is_short) {
+        let count = declared.iter().filter(|plugin| plugin.kind == kind.name).count();
+        if let Err(message) = kind.check_count(count) {
+            root.block("plugins").problem_under(format!("plugins.{}", kind.name), message);
+        }
+    }
     declared
+}
+
+impl Kind {
+    fn check_count(&self, count: usize) -> Result<(), String> {
+        let expected = match self.wanted {
+            Wanted::ExactlyOne if count != 1 => "exactly 1",
+            Wanted::AtLeastOne if count < 1 => "at least 1",
+            _ => return Ok(()),
+        };
+        Err(match self.name {
+            "DataStore" => "'datastore' must be configured".to_owned(),
+            _ => format!("constraint not satisfied: expected {expected} but got {count}"),
+        })
+    }
 }
 
 fn find(kinds: &'static [Kind], kind: &str, name: &str) -> Result<(&'static str, &'static str), String> {
@@ -138,57 +163,40 @@ fn refuse_external(block: &mut Reader<'_>) {
     block.accept(&["plugin_args", "plugin_checksum"]);
 }
 
-fn check_counts(root: &Reader<'_>, kinds: &[Kind], declared: &[Declared<'_>]) {
-    for kind in kinds {
-        let count = declared.iter().filter(|plugin| plugin.kind == kind.name).count();
-        let expected = match kind.wanted {
-            Wanted::ExactlyOne if count != 1 => "exactly 1",
-            Wanted::AtLeastOne if count < 1 => "at least 1",
-            _ => continue,
-        };
-        // A plugin that was refused has been complained about already.
-        let complaints = root.findings().problems_below(&format!("plugins.{}", kind.name));
-        if count == 0 && complaints > 0 {
-            continue;
-        }
-        let mut message = format!("constraint not satisfied: expected {expected} but got {count}");
-        if kind.name == "DataStore" {
-            message = "'datastore' must be configured".to_owned();
-        }
-        let at = root.position_of("plugins");
-        root.findings().problems.add(Problem {
-            file: root.file().clone(),
-            line: at.line,
-            column: at.column,
-            path: format!("plugins.{}", kind.name),
-            message,
-        });
-    }
-}
-
 impl Declared<'_> {
-    /// Reads `plugin_data`, or the file that stands for it.
+    /// Reads `plugin_data`, or the file that stands for it. Unknown keys are warned of.
     fn with_data<T>(&mut self, decode: impl FnOnce(&mut Reader<'_>) -> T) -> T {
-        let file = self.block.optional_text("plugin_data_file");
-        let Some(file) = file else {
-            return decode(&mut self.block.block("plugin_data"));
+        self.read_data(|mut data| {
+            let config = decode(&mut data);
+            data.finish_with_warnings();
+            config
+        })
+    }
+
+    /// For a plugin that has no keys, and whose `validate` says so.
+    fn without_data(&mut self) {
+        self.read_data(Reader::finish_with_notes);
+    }
+
+    fn read_data<T>(&mut self, decode: impl FnOnce(Reader<'_>) -> T) -> T {
+        let Some(file) = self.block.optional_text("plugin_data_file") else {
+            return decode(self.block.block("plugin_data"));
         };
         if self.block.has("plugin_data") {
             self.block.problem(&file, "only one of [plugin_data, plugin_data_file] can be used");
         }
-        let text = finial_runtime::files::read_text_bounded(file.value.as_ref(), DATA_FILE_MAX);
-        let text = text.unwrap_or_else(|error| {
-            let why = error.source().and_then(|cause| cause.downcast_ref()).map_or(error.to_string(), in_go_words);
-            self.block.problem(&file, format!("open {}: {why}", file.value));
-            String::new()
+        let text = files::read_text_bounded(file.value.as_ref(), DATA_FILE_MAX).map_err(|error| {
+            self.block.problem(&file, format!("open {}: {}", file.value, cause_in_go_words(&error)));
         });
-        match hcl::parse(&file.value, &text) {
-            Ok(document) => decode(&mut Reader::root(&document, self.block.findings())),
-            Err(problem) => {
+        let document = match text.map(|text| hcl::parse(&file.value, &text)) {
+            Ok(Ok(document)) => document,
+            Ok(Err(problem)) => {
                 self.block.findings().problems.add(problem);
-                decode(&mut self.block.block("plugin_data"))
+                Document::empty(&file.value)
             }
-        }
+            Err(()) => Document::empty(&file.value),
+        };
+        decode(Reader::root(&document, self.block.findings()))
     }
 }
 

@@ -95,7 +95,7 @@ pub(in crate::config) fn read(root: &mut Reader<'_>) -> Option<ServerPluginChoic
             }
             ("KeyManager", _) => key_manager = Some(KeyManagerChoice::Disk(read_disk(&mut plugin))),
             ("NodeAttestor", "join_token") => {
-                read_join_token(&mut plugin);
+                plugin.without_data();
                 node_attestors.push(NodeAttestorChoice::JoinToken);
             }
             _ => node_attestors.push(NodeAttestorChoice::X509Pop(read_x509pop(&mut plugin))),
@@ -109,17 +109,8 @@ fn read_disk(plugin: &mut Declared<'_>) -> ServerDiskConfig {
     plugin.with_data(|data| {
         let config = ServerDiskConfig { keys_path: data.text("keys_path", Flag::NONE, "").value.into() };
         report(data, config.validate());
-        data.finish_in_place();
         config
     })
-}
-
-fn read_join_token(plugin: &mut Declared<'_>) {
-    plugin.with_data(|data| {
-        for key in data.unknown() {
-            data.note_for_validation(&key, format!("unknown setting {:?} encountered", key.name));
-        }
-    });
 }
 
 fn read_x509pop(plugin: &mut Declared<'_>) -> X509PopServerConfig {
@@ -138,7 +129,6 @@ fn read_x509pop(plugin: &mut Declared<'_>) -> X509PopServerConfig {
             verify_client_ip: data.is_set("verify_client_ip", false),
         };
         report(data, config.validate());
-        data.finish_in_place();
         config
     })
 }
@@ -163,7 +153,6 @@ fn read_sql(plugin: &mut Declared<'_>) -> SqliteConfig {
             &["ro_connection_string", "root_ca_path", "client_cert_path", "client_key_path"],
             "it is for other databases than sqlite3",
         );
-        data.finish_in_place();
         SqliteConfig { connection_string: location.value, migration }
     })
 }

@@ -90,7 +90,7 @@ fn index(values: Vec<Value>) -> Outcome {
             }
             (Value::Map(mut map), Value::Text(key)) => map.remove(&key).unwrap_or_else(|| Value::from("")),
             (Value::Text(text), Value::Int(at)) => {
-                let byte = usize::try_from(at).ok().and_then(|at| text.bytes().nth(at));
+                let byte = usize::try_from(at).ok().and_then(|at| text.as_bytes().get(at).copied());
                 byte.map(|byte| Value::Int(byte.into())).ok_or_else(|| format!("index out of range: {at}"))?
             }
             (value @ (Value::List(_) | Value::Map(_) | Value::Text(_)), key) => {

@@ -11,7 +11,7 @@ use finial_identity::{Bundle, Code, Failure, SpiffeId, TrustDomain};
 use finial_plugin::node_attestor::{Attestation, Challenger, ServerNodeAttestor};
 use finial_runtime::clock::Clock;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -72,15 +72,11 @@ impl X509PopServerConfig {
     }
 
     fn mode(&self, problems: &mut Vec<Problem>) -> Mode {
-        let one = self.ca_bundle_path.iter().filter(|path| !path.as_os_str().is_empty());
-        let paths: Vec<&PathBuf> = one.chain(&self.ca_bundle_paths).collect();
-        let mut wrong = |key, message: &str| problems.push(Problem::new(key, message));
         match self.mode.as_deref().filter(|mode| !mode.is_empty()).unwrap_or("external_pki") {
             "spiffe" => {
-                if !paths.is_empty() {
-                    let key =
-                        if self.ca_bundle_paths.is_empty() { "ca_bundle_path" } else { "ca_bundle_paths" };
-                    wrong(key, "you can not use ca_bundle_path or ca_bundle_paths in spiffe mode");
+                if let Some((key, _)) = self.ca_bundles().first() {
+                    let message = "you can not use ca_bundle_path or ca_bundle_paths in spiffe mode";
+                    problems.push(Problem::new(key, message));
                 }
                 let mut prefix = self.spiffe_prefix.clone().unwrap_or_else(|| SPIFFE_PREFIX.to_owned());
                 if !prefix.ends_with('/') {
@@ -88,23 +84,46 @@ impl X509PopServerConfig {
                 }
                 Mode::Spiffe { prefix }
             }
-            "external_pki" => {
-                if paths.len() > self.ca_bundle_paths.len() && !self.ca_bundle_paths.is_empty() {
-                    wrong(
-                        "ca_bundle_paths",
-                        "only one of ca_bundle_path or ca_bundle_paths can be configured, not both",
-                    );
-                }
-                if paths.is_empty() {
-                    wrong("ca_bundle_path", "one of ca_bundle_path or ca_bundle_paths must be configured");
-                }
-                Mode::ExternalPki { roots: load_roots(&paths, problems) }
-            }
+            "external_pki" => Mode::ExternalPki { roots: self.roots(problems) },
             _ => {
-                wrong("mode", "mode can only be either spiffe or external_pki");
+                problems.push(Problem::new("mode", "mode can only be either spiffe or external_pki"));
                 Mode::ExternalPki { roots: Vec::new() }
             }
         }
+    }
+
+    /// The files of the CA bundle, each with the key that names it.
+    fn ca_bundles(&self) -> Vec<(&'static str, &Path)> {
+        let one = self.ca_bundle_path.iter().filter(|path| !path.as_os_str().is_empty());
+        let one = one.map(|path| ("ca_bundle_path", path.as_path()));
+        one.chain(self.ca_bundle_paths.iter().map(|path| ("ca_bundle_paths", path.as_path()))).collect()
+    }
+
+    fn roots(&self, problems: &mut Vec<Problem>) -> Vec<Certificate> {
+        let bundles = self.ca_bundles();
+        match (bundles.first(), bundles.last()) {
+            (Some((first, _)), Some((last, _))) if first != last => problems.push(Problem::new(
+                "ca_bundle_paths",
+                "only one of ca_bundle_path or ca_bundle_paths can be configured, not both",
+            )),
+            (None, _) => problems.push(Problem::new(
+                "ca_bundle_path",
+                "one of ca_bundle_path or ca_bundle_paths must be configured",
+            )),
+            _ => {}
+        }
+        let mut roots = Vec::new();
+        for (key, path) in bundles {
+            match certificate_files::load_certificates(path) {
+                Ok(certificates) => roots.extend(certificates),
+                Err(message) => {
+                    let message =
+                        format!("unable to load trust bundle {:?}: {message}", path.display().to_string());
+                    problems.push(Problem::new(key, message));
+                }
+            }
+        }
+        roots
     }
 
     fn path_template(&self, mode: &Mode, problems: &mut Vec<Problem>) -> Option<AgentPathTemplate> {
@@ -125,21 +144,6 @@ impl X509PopServerConfig {
             })
             .ok()
     }
-}
-
-fn load_roots(paths: &[&PathBuf], problems: &mut Vec<Problem>) -> Vec<Certificate> {
-    let mut roots = Vec::new();
-    for path in paths {
-        match certificate_files::load_certificates(path) {
-            Ok(certificates) => roots.extend(certificates),
-            Err(message) => {
-                let message =
-                    format!("unable to load trust bundle {:?}: {message}", path.display().to_string());
-                problems.push(Problem::new("ca_bundle_path", message));
-            }
-        }
-    }
-    roots
 }
 
 fn at_least_one(key: &'static str, given: Option<i64>, default: i64, problems: &mut Vec<Problem>) -> usize {

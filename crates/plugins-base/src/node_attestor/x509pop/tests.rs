@@ -92,6 +92,22 @@ async fn says_what_the_certificate_says() {
     assert!(attested.can_reattest);
 }
 
+/// Agent and selectors as a deployed SPIRE recorded them for these files.
+#[tokio::test]
+async fn says_what_a_deployed_spire_says() {
+    // A moment in 2027.
+    let server = server_at(&external("spire-ca.pem"), 1_800_000_000);
+    let attested = suite::attest(&agent("spire-node.crt", "spire-node.key"), &server, None).await.unwrap();
+    let id = "spiffe://example.org/spire/agent/x509pop/5a0420fc4ec9554298bc9fcb6e058669bd3422f8";
+    assert_eq!(attested.agent_id.to_string(), id);
+    let expected = [
+        "subject:cn:node1.example.org",
+        "ca:fingerprint:6da9c25408845859e6d4b671f8638438406fec98",
+        "serialnumber:32bdf0203bbd4d8a5e6a8167be1c2bd1c18efb23",
+    ];
+    assert_eq!(values(&attested), expected);
+}
+
 #[tokio::test]
 async fn names_agents_by_template() {
     let path = async |template: &str| {

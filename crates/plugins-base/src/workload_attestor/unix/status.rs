@@ -72,7 +72,7 @@ mod tests {
         let text = b"Name:\tUid:\\nGid: \xff\nState:\tS\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \nUid:\t0\t0\n";
         let status = Status { uid: 2, gid: 6, supplementary: vec![9, 10] };
         assert_eq!(Status::parse(text).unwrap(), status);
-        assert_eq!(Status::parse(b"Uid:\t1\t2\nGid:\t1\t2\nGroups:\t\n").unwrap().supplementary, []);
+        assert_eq!(Status::parse(b"Uid:\t1\t2\nGid:\t1\t2\nGroups:\t\n").unwrap().supplementary, [0_u32; 0]);
     }
 
     #[test]

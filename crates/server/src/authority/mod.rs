@@ -1,0 +1,152 @@
+//! The signing authorities of this server, and everything they sign.
+//!
+//! For the API, which issues SVIDs through [`Authority`], and for the assembly, which has it look after
+//! itself every [`ROTATE_EVERY`]. Who may have which SVID is decided elsewhere.
+//!
+//! `template` says what is signed, `rotation` when authorities change and `slot` what operators may do with
+//! them, all three pure; `signing` holds keys with what can be computed once for all that they sign; `issue`
+//! signs; `lifecycle` prepares and activates; `journal` and `recover` bring authorities over a restart.
+//!
+//! Readers take a snapshot and never wait; preparing and activating is done by one task at a time. An
+//! authority signs only while it has not ended and the bundle has it, untainted.
+
+mod config;
+mod error;
+mod issue;
+mod journal;
+mod lifecycle;
+mod operator;
+mod own_identity;
+mod recover;
+mod rotation;
+mod signing;
+mod slot;
+mod template;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use config::{AuthorityConfig, JwtSwitch};
+pub use error::{AuthorityError, OwnIdentityError, PrepareError, SignError};
+pub use issue::{IssuedJwt, IssuedX509, MintX509};
+pub use slot::{AuthorityInfo, AuthorityState};
+pub use template::{JtiSwitch, JwtRequest};
+
+use crate::bundle::OwnBundle;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use finial_plugin::datastore::{DataStore, JournalStore};
+use finial_plugin::key_manager::KeyManager;
+use finial_runtime::clock::Clock;
+use journal::Journal;
+use lifecycle::Workshop;
+use signing::{JwtKey, X509Ca};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tracing::{Instrument, Span};
+
+/// How often it is looked whether authorities must change.
+pub const ROTATE_EVERY: Duration = Duration::from_secs(10);
+/// How often journals of servers that are gone are looked for.
+pub const PRUNE_JOURNALS_EVERY: Duration = Duration::from_secs(8 * 60 * 60);
+/// How often it is looked whether the server's own SVID must be replaced.
+pub const OWN_IDENTITY_EVERY: Duration = Duration::from_secs(5);
+
+/// The span of log lines about authorities.
+const LOG: fn() -> Span = || tracing::error_span!("-", subsystem_name = "ca_manager");
+
+/// The signing authorities of this server.
+pub struct Authority {
+    config: AuthorityConfig,
+    keys: Arc<dyn KeyManager>,
+    own_bundle: Arc<OwnBundle>,
+    clock: Arc<dyn Clock>,
+    /// The authorities that sign.
+    x509: ArcSwapOption<X509Ca>,
+    jwt: ArcSwapOption<JwtKey>,
+    states: ArcSwap<States>,
+    workshop: Mutex<Workshop>,
+}
+
+#[derive(Default)]
+struct States {
+    x509: AuthorityState,
+    jwt: AuthorityState,
+}
+
+impl Authority {
+    /// Brings back the authorities of the journal and prepares and activates what is missing. When this
+    /// returns, the server can sign.
+    pub async fn start(
+        config: AuthorityConfig,
+        keys: Arc<dyn KeyManager>,
+        journals: Arc<dyn DataStore>,
+        own_bundle: Arc<OwnBundle>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, AuthorityError> {
+        Self::over(config, keys, journals, own_bundle, clock).await
+    }
+
+    pub(crate) async fn over(
+        config: AuthorityConfig,
+        keys: Arc<dyn KeyManager>,
+        journals: Arc<dyn JournalStore>,
+        own_bundle: Arc<OwnBundle>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, AuthorityError> {
+        async {
+            let known = keys.key_list().await.map_err(AuthorityError::ListKeys)?.into_iter().collect();
+            let journal = Journal::load(journals, &known).await?;
+            let (bundle, now) = (own_bundle.current(), clock.now());
+            let x509 = recover::x509_slots(&journal, &known, &bundle, now);
+            let jwt = recover::jwt_slots(&journal, &known, &bundle, now);
+            let authority = Arc::new(Self {
+                config,
+                keys,
+                own_bundle,
+                clock,
+                x509: ArcSwapOption::empty(),
+                jwt: ArcSwapOption::empty(),
+                states: ArcSwap::default(),
+                workshop: Mutex::new(Workshop { x509, jwt, journal }),
+            });
+            authority.begin().await?;
+            Ok(authority)
+        }
+        .instrument(LOG())
+        .await
+    }
+
+    /// A rotation that fails stops a start only if nothing could sign: it will be tried again soon.
+    async fn begin(&self) -> Result<(), AuthorityError> {
+        let mut workshop = self.workshop.lock().await;
+        self.resume(&workshop);
+        let rotated = self.rotate(&mut workshop).await;
+        let lacks_jwt = self.config.jwt == JwtSwitch::Enabled && self.jwt.load().is_none();
+        if self.x509.load().is_none() || lacks_jwt { rotated } else { Ok(()) }
+    }
+
+    /// Prepares and activates what is due, and saves what could not be saved before. Serving goes on
+    /// meanwhile.
+    pub async fn rotate_if_due(&self) -> Result<(), AuthorityError> {
+        let mut workshop = self.workshop.lock().await;
+        self.rotate(&mut workshop).instrument(LOG()).await
+    }
+
+    /// Removes the journals of servers that are gone.
+    pub async fn prune_journals(&self) -> Result<(), AuthorityError> {
+        let (store, own_row) = self.workshop.lock().await.journal.place();
+        let pruned = journal::prune(&*store, own_row, self.clock.now()).instrument(LOG()).await;
+        pruned.map_err(AuthorityError::PruneJournals)
+    }
+
+    /// Lets readers see the slots as they are.
+    fn publish(&self, workshop: &Workshop) {
+        self.x509.store(workshop.x509.active().map(|(_, _, authority)| Arc::clone(authority)));
+        self.jwt.store(workshop.jwt.active().map(|(_, _, authority)| Arc::clone(authority)));
+        let states = States { x509: workshop.x509.state(), jwt: workshop.jwt.state() };
+        self.states.store(Arc::new(states));
+    }
+}

@@ -1,0 +1,111 @@
+//! What operators may do with signing authorities: look, prepare, activate, taint, revoke.
+//!
+//! The rules and their texts are in [`super::slot`]; here they meet bundle and journal. Every method decides
+//! and acts while nobody else can: two operators cannot cross.
+
+use super::error::PrepareError;
+use super::slot::{AuthorityInfo, AuthorityState, Place};
+use super::{Authority, LOG};
+use finial_identity::{AuthorityId, Failure};
+use finial_plugin::datastore::BundleChange;
+use finial_runtime::logging::chain;
+use tracing::{Instrument, info};
+
+impl Authority {
+    /// The X.509 authorities of this server.
+    pub fn x509_state(&self) -> AuthorityState {
+        self.states.load().x509.clone()
+    }
+
+    /// The JWT authorities of this server.
+    pub fn jwt_state(&self) -> AuthorityState {
+        self.states.load().jwt.clone()
+    }
+
+    /// Prepares a successor of the active X.509 authority now, in place of whatever is in the next slot.
+    pub async fn prepare_x509_authority(&self) -> Result<AuthorityInfo, Failure> {
+        let mut workshop = self.workshop.lock().await;
+        workshop.x509.may_prepare()?;
+        let prepared = self.prepare_x509(&mut workshop, Place::Next).instrument(LOG()).await;
+        prepared.map_err(|error| not_prepared("X.509", &error))?;
+        shown(workshop.x509.state().prepared)
+    }
+
+    /// Lets the prepared X.509 authority take over now.
+    pub async fn activate_x509_authority(&self, id: &AuthorityId) -> Result<AuthorityInfo, Failure> {
+        let mut workshop = self.workshop.lock().await;
+        workshop.x509.may_activate(id)?;
+        self.activate_x509(&mut workshop).instrument(LOG()).await;
+        shown(workshop.x509.state().active)
+    }
+
+    /// Marks the old X.509 authority in the bundle as no longer to be used: whoever holds an SVID of it
+    /// replaces it.
+    pub async fn taint_x509_authority(&self, id: &AuthorityId) -> Result<AuthorityInfo, Failure> {
+        let workshop = self.workshop.lock().await;
+        let tainted = workshop.x509.may_taint(id)?;
+        let changed = self.own_bundle.apply(BundleChange::TaintX509(id.clone())).await;
+        changed.map_err(|e| Failure::internal(format!("failed to taint X.509 authority: {e}")))?;
+        info!(local_authority_id = id.as_str(), "X.509 authority tainted successfully");
+        Ok(tainted)
+    }
+
+    /// Removes the old X.509 authority, which must be tainted, from the bundle.
+    pub async fn revoke_x509_authority(&self, id: &AuthorityId) -> Result<(), Failure> {
+        let workshop = self.workshop.lock().await;
+        workshop.x509.may_revoke_x509(id)?;
+        let changed = self.own_bundle.apply(BundleChange::RevokeX509(id.clone())).await;
+        changed.map_err(|e| Failure::internal(format!("failed to revoke X.509 authority: {e}")))?;
+        info!(local_authority_id = id.as_str(), "X.509 authority revoked successfully");
+        Ok(())
+    }
+
+    /// Prepares a successor of the active JWT authority now, in place of whatever is in the next slot.
+    pub async fn prepare_jwt_authority(&self) -> Result<AuthorityInfo, Failure> {
+        self.require_jwt()?;
+        let mut workshop = self.workshop.lock().await;
+        workshop.jwt.may_prepare()?;
+        let prepared = self.prepare_jwt(&mut workshop, Place::Next).instrument(LOG()).await;
+        prepared.map_err(|error| not_prepared("JWT", &error))?;
+        shown(workshop.jwt.state().prepared)
+    }
+
+    /// Lets the prepared JWT authority take over now.
+    pub async fn activate_jwt_authority(&self, id: &AuthorityId) -> Result<AuthorityInfo, Failure> {
+        self.require_jwt()?;
+        let mut workshop = self.workshop.lock().await;
+        workshop.jwt.may_activate(id)?;
+        self.activate_jwt(&mut workshop).instrument(LOG()).await;
+        shown(workshop.jwt.state().active)
+    }
+
+    /// Marks the old JWT authority in the bundle as no longer to be used.
+    pub async fn taint_jwt_authority(&self, id: &AuthorityId) -> Result<AuthorityInfo, Failure> {
+        self.require_jwt()?;
+        let workshop = self.workshop.lock().await;
+        let tainted = workshop.jwt.may_taint(id)?;
+        let changed = self.own_bundle.apply(BundleChange::TaintJwt(id.clone())).await;
+        changed.map_err(|e| Failure::internal(format!("failed to taint JWT authority: {e}")))?;
+        info!(local_authority_id = id.as_str(), "JWT authority tainted successfully");
+        Ok(tainted)
+    }
+
+    /// Removes a JWT authority, which must be tainted and neither sign nor be about to, from the bundle.
+    pub async fn revoke_jwt_authority(&self, id: &AuthorityId) -> Result<(), Failure> {
+        self.require_jwt()?;
+        let workshop = self.workshop.lock().await;
+        workshop.jwt.may_revoke_jwt(id, &self.own_bundle.current())?;
+        let changed = self.own_bundle.apply(BundleChange::RevokeJwt(id.clone())).await;
+        changed.map_err(|e| Failure::internal(format!("failed to revoke JWT authority: {e}")))?;
+        info!(local_authority_id = id.as_str(), "JWT authority revoked successfully");
+        Ok(())
+    }
+}
+
+fn not_prepared(kind: &str, error: &PrepareError) -> Failure {
+    Failure::internal(format!("failed to prepare {kind} authority: {}", chain(error)))
+}
+
+fn shown(info: Option<AuthorityInfo>) -> Result<AuthorityInfo, Failure> {
+    info.ok_or_else(|| Failure::internal("current slot does not contain authority ID"))
+}

@@ -1,0 +1,61 @@
+//! The server's own SVID, `spiffe://<trust domain>/spire/server`: issued by the authority itself, with a key
+//! that lives in this process only. Whoever serves TLS keeps it and asks when to replace it.
+
+use super::Authority;
+use super::error::{AuthorityError, OwnIdentityError};
+use finial_identity::x509::Certificate;
+use finial_identity::{AuthorityId, Bundle, KeyType, PrivateKey, UnixTime};
+use finial_wire::tls::LocalIdentity;
+use std::sync::Arc;
+
+impl Authority {
+    /// Makes a key and issues the server's SVID for it.
+    pub async fn issue_server_identity(&self) -> Result<LocalIdentity, AuthorityError> {
+        Ok(self.own_identity().await?)
+    }
+
+    async fn own_identity(&self) -> Result<LocalIdentity, OwnIdentityError> {
+        let key = generate(self.config.ca_key_type).await?;
+        let issued = self.issue_server_x509(key.public_key()).await?;
+        let chain: Result<Vec<_>, _> = issued.chain.iter().map(|der| Certificate::from_der(der)).collect();
+        Ok(LocalIdentity::new(chain.map_err(OwnIdentityError::Chain)?, Arc::new(key))?)
+    }
+
+    /// Whether the bundle has an X.509 authority with this ID (lower-case hex) that is tainted.
+    pub fn is_tainted(&self, id: &str) -> bool {
+        self.own_bundle.current().find_x509(&AuthorityId::new(id)).any(|authority| authority.tainted)
+    }
+
+    /// Whether the server must replace this SVID of its own: it is past half of its life, or an authority
+    /// that it hangs on is tainted.
+    pub fn must_replace(&self, chain: &[Certificate]) -> bool {
+        must_replace(chain, &self.own_bundle.current(), self.clock.now().into())
+    }
+}
+
+/// The rule of [`Authority::must_replace`].
+fn must_replace(chain: &[Certificate], bundle: &Bundle, now: UnixTime) -> bool {
+    let Some(leaf) = chain.first() else { return true };
+    let (begin, end) = (leaf.not_before().seconds(), leaf.not_after().seconds());
+    let is_past_half = now.seconds() > begin + (end - begin) / 2;
+    is_past_half || is_signed_by_tainted(chain, bundle)
+}
+
+fn is_signed_by_tainted(chain: &[Certificate], bundle: &Bundle) -> bool {
+    let tainted: Vec<&Certificate> = bundle
+        .x509_authorities
+        .iter()
+        .filter(|authority| authority.tainted)
+        .map(|authority| &authority.certificate)
+        .collect();
+    let is_issuer = |root: &&Certificate, certificate: &Certificate| {
+        root.subject_key_id().is_some() && root.subject_key_id() == certificate.authority_key_id()
+    };
+    chain.iter().any(|certificate| tainted.iter().any(|root| is_issuer(root, certificate)))
+}
+
+/// RSA keys take so long that others would wait.
+async fn generate(kind: KeyType) -> Result<PrivateKey, OwnIdentityError> {
+    let made = tokio::task::spawn_blocking(move || PrivateKey::generate(kind)).await;
+    made.unwrap_or(Err(finial_identity::key::KeyError::Failed)).map_err(OwnIdentityError::Key)
+}
