@@ -43,7 +43,9 @@ expect() {
 }
 
 serve_as_b() { # PEER-ID: starts the server as B, sets $server and $address
-    b serve --listen 127.0.0.1:0 --peer-id "$1" >"$work/serve" 2>"$work/serve.err" & server=$!
+    : >"$work/serve"
+    as "${UID_B:-}" "${client_b[@]}" serve --socket "$socket_b" --listen 127.0.0.1:0 --peer-id "$1" \
+        >"$work/serve" 2>"$work/serve.err" & server=$!
     for _ in $(seq 300); do
         address=$(sed -n 's/^LISTENING //p' "$work/serve"); [ -z "$address" ] || return 0
         sleep 0.1

@@ -17,12 +17,11 @@ import (
 
 // The exit codes of the shared contract.
 const (
-	exitError       = 1
-	exitUsage       = 2
-	exitRefused     = 3
-	exitTimeout     = 4
-	exitHoldFailed  = 5
-	exitUnsupported = 7
+	exitError      = 1
+	exitUsage      = 2
+	exitRefused    = 3
+	exitTimeout    = 4
+	exitHoldFailed = 5
 )
 
 // failure is an error that has its own line on stdout and its own exit code.

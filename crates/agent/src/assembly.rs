@@ -151,8 +151,7 @@ fn connect(
         trust: Arc::new(AgentTrust(directory.clone())),
     };
     let tls = client_config(expected, Some(Arc::clone(cell)), tls)?;
-    let channel =
-        ServerChannel::new(config.server.clone(), tls, Arc::clone(cell), ChannelOptions::default());
+    let channel = ServerChannel::new(config.server.clone(), tls, Arc::clone(cell), ChannelOptions::default());
     Ok(Arc::new(GrpcUpstream::new(Arc::new(channel))))
 }
 

@@ -51,7 +51,9 @@ impl LoggedSelectors {
     /// Whether this one may be logged.
     pub fn allows(&self, selector: &Selector) -> bool {
         let text = selector.to_string();
-        let begins = |prefix: &String| text.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        let begins = |prefix: &String| {
+            text.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        };
         self.0.iter().any(begins)
     }
 
@@ -132,7 +134,8 @@ impl Attestation {
         let (attestors, clock) = (Arc::clone(&self.attestors), Arc::clone(&self.clock));
         let (logged, ourselves) = (self.logged.clone(), self.ourselves);
         async move {
-            let answers = join_all(attestors.iter().map(|attestor| ask(&**attestor, &workload, &*clock))).await;
+            let answers =
+                join_all(attestors.iter().map(|attestor| ask(&**attestor, &workload, &*clock))).await;
             let selectors = collect(&workload, answers)?;
             if !ourselves.is(workload.pid) {
                 log_selectors(&workload, &selectors, &logged);
@@ -146,9 +149,16 @@ impl Attestation {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many attestations are under way.
     #[cfg(test)]
     pub(crate) fn under_way(&self) -> usize {
         self.lock().len()
+    }
+
+    /// How many callers wait for them.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().values().map(|flight| flight.waiting).sum()
     }
 }
 
@@ -162,7 +172,8 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut flights = self.attestation.lock();
-        let Some(flight) = flights.get_mut(&self.key).filter(|flight| flight.shared.ptr_eq(&self.shared)) else {
+        let Some(flight) = flights.get_mut(&self.key).filter(|flight| flight.shared.ptr_eq(&self.shared))
+        else {
             return;
         };
         flight.waiting -= 1;
@@ -247,5 +258,78 @@ impl fmt::Debug for Attestation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.attestors.iter().map(|attestor| attestor.name()).collect();
         f.debug_struct("Attestation").field("attestors", &names).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use finial_runtime::clock::SystemClock;
+    use finial_wire::peer::ProcessHandle;
+    use std::os::unix::fs::MetadataExt;
+    use std::process::{Child, Command};
+
+    fn selectors(texts: &[&str]) -> Vec<Selector> {
+        texts.iter().map(|text| Selector::parse(text).unwrap()).collect()
+    }
+
+    /// Ends the process that it looks at, if there is one, and answers all the same.
+    struct Slow(Mutex<Option<Child>>, &'static [&'static str]);
+
+    #[async_trait]
+    impl WorkloadAttestor for Slow {
+        fn name(&self) -> &str {
+            "slow"
+        }
+
+        async fn attest(&self, _: &WorkloadRef) -> Result<Vec<Selector>, Failure> {
+            if let Some(mut child) = self.0.lock().unwrap().take() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            Ok(selectors(self.1))
+        }
+    }
+
+    fn peer(pid: u32) -> UnixPeer {
+        let owner = std::fs::metadata(format!("/proc/{pid}")).unwrap();
+        let (pid, uid, gid) = (i32::try_from(pid).unwrap(), owner.uid(), owner.gid());
+        UnixPeer { pid, uid, gid, process: ProcessHandle::pin(pid, uid, gid, None).unwrap() }
+    }
+
+    fn attestation(attestors: Vec<Arc<dyn WorkloadAttestor>>) -> Attestation {
+        Attestation::new(attestors, LoggedSelectors::default(), Ourselves(0), SystemClock::shared())
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_ends_meanwhile_gets_nothing() {
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let peer = peer(child.id());
+        let attestation = attestation(vec![Arc::new(Slow(Mutex::new(Some(child)), &["a:1"]))]);
+        let refused = attestation.attest(&peer).await.unwrap_err();
+        assert!(matches!(refused, AttestError::Caller(_)), "{refused:?}");
+        assert!(refused.to_string().starts_with("could not verify existence of the original caller: "));
+        assert_eq!(attestation.under_way(), 0);
+    }
+
+    #[tokio::test]
+    async fn selectors_of_all_attestors_come_together() {
+        let one = Arc::new(Slow(Mutex::default(), &["b:2", "a:1"]));
+        let two = Arc::new(Slow(Mutex::default(), &["c:3", "a:1"]));
+        let found = attestation(vec![one, two]).attest(&peer(std::process::id())).await.unwrap();
+        assert_eq!(*found, selectors(&["a:1", "b:2", "c:3"]));
+    }
+
+    #[test]
+    fn only_the_selectors_that_the_operator_names_are_logged() {
+        let all = selectors(&["unix:uid:0", "unix:user:root", "docker:env:KEY=secret", "unixy:a:b"]);
+        let text = |prefixes: &[&str]| {
+            LoggedSelectors::new(prefixes.iter().map(|p| (*p).to_owned()).collect()).text(&all)
+        };
+        assert_eq!(text(&[]), None);
+        assert_eq!(text(&["unix"]).as_deref(), Some("unix:uid:0,unix:user:root"));
+        assert_eq!(text(&["unix:uid", "docker:label"]).as_deref(), Some("unix:uid:0"));
+        assert_eq!(text(&["unix:u"]), None);
     }
 }

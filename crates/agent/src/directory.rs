@@ -42,6 +42,17 @@ struct State {
     listeners: HashMap<GroupId, watch::Sender<Arc<View>>>,
 }
 
+impl State {
+    /// Shows these groups what they see now.
+    fn tell(&self, touched: &Touched) {
+        for group in touched {
+            if let (Some(listener), Some(view)) = (self.listeners.get(group), self.cache.view(*group)) {
+                listener.send_replace(view);
+            }
+        }
+    }
+}
+
 impl Directory {
     /// A directory around a cache.
     pub fn new(cache: Cache) -> Self {
@@ -136,20 +147,18 @@ impl Directory {
 
     /// What must be signed now.
     pub(crate) fn plan(&self, now: SystemTime) -> Plan {
-        self.lock().cache.plan(now)
+        let mut state = self.lock();
+        let plan = state.cache.plan(now);
+        state.tell(&plan.touched);
+        plan
     }
 
     /// Changes the cache and tells those whose view changed.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Cache) -> Touched) {
         let mut state = self.lock();
         let touched = change(&mut state.cache);
-        let State { cache, listeners } = &mut *state;
-        for group in touched {
-            if let (Some(listener), Some(view)) = (listeners.get(&group), cache.view(group)) {
-                listener.send_replace(view);
-            }
-        }
-        let bundles = Arc::clone(cache.bundles());
+        state.tell(&touched);
+        let bundles = Arc::clone(state.cache.bundles());
         drop(state);
         self.shared.bundles.send_if_modified(|held| {
             let changed = !Arc::ptr_eq(held, &bundles);

@@ -5,7 +5,7 @@
 //! others; nearest entries are for operators only.
 
 use crate::attest::LoggedSelectors;
-use crate::cache::AgentEntry;
+use finial_identity::GrantedEntry;
 use finial_identity::{EntryId, Selector, SpiffeId};
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -99,7 +99,7 @@ pub struct Explanation {
 /// Explains what a caller with these selectors gets out of these entries.
 pub fn explain<'a>(
     selectors: &[Selector],
-    entries: impl IntoIterator<Item = &'a Arc<AgentEntry>>,
+    entries: impl IntoIterator<Item = &'a Arc<GrantedEntry>>,
     last_sync: Option<SystemTime>,
     now: SystemTime,
 ) -> Explanation {
@@ -176,8 +176,8 @@ mod tests {
         texts.iter().map(|text| Selector::parse(text).unwrap()).collect()
     }
 
-    fn entry(id: &str, wanted: &[&str]) -> Arc<AgentEntry> {
-        Arc::new(AgentEntry {
+    fn entry(id: &str, wanted: &[&str]) -> Arc<GrantedEntry> {
+        Arc::new(GrantedEntry {
             id: EntryId::parse(id).unwrap(),
             spiffe_id: SpiffeId::parse(&format!("spiffe://example.org/{id}")).unwrap(),
             selectors: selectors(wanted),
@@ -198,9 +198,14 @@ mod tests {
 
     #[test]
     fn names_the_missing_selector_of_the_nearest_entry() {
-        let stored = Arc::new(AgentEntry { store_svid: true, ..(*entry("d", &["a:1"])).clone() });
-        let entries =
-            [entry("a", &["a:1", "b:2", "c:3"]), entry("b", &["a:1", "b:2"]), entry("c", &["x:9"]), stored, entry("e", &[])];
+        let stored = Arc::new(GrantedEntry { store_svid: true, ..(*entry("d", &["a:1"])).clone() });
+        let entries = [
+            entry("a", &["a:1", "b:2", "c:3"]),
+            entry("b", &["a:1", "b:2"]),
+            entry("c", &["x:9"]),
+            stored,
+            entry("e", &[]),
+        ];
         let found = explain(&selectors(&["a:1"]), &entries, Some(at(100)), at(107));
         assert_eq!(found.reason, Some(Reason::NoMatchingEntry));
         assert_eq!((found.entries, found.sync_age), (5, Some(Duration::from_secs(7))));
@@ -221,7 +226,7 @@ mod tests {
 
     #[test]
     fn reasons() {
-        let reason = |last_sync, entries: &[Arc<AgentEntry>]| {
+        let reason = |last_sync, entries: &[Arc<GrantedEntry>]| {
             explain(&selectors(&["a:1"]), entries, last_sync, at(9)).reason.map(Reason::code)
         };
         assert_eq!(reason(None, &[]), Some("NOT_SYNCED_YET"));

@@ -148,7 +148,10 @@ mod tests {
         let storage = Storage::open(directory.path()).unwrap();
         storage.save(&Remembered { svid: vec![], ..remembered() }).unwrap();
         let text = std::fs::read_to_string(directory.path().join(FILE)).unwrap();
-        assert!(text.starts_with(r#"{"svid":null,"bundle":["LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC"#), "{text}");
+        assert!(
+            text.starts_with(r#"{"svid":null,"bundle":["LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tC"#),
+            "{text}"
+        );
         let end = r#"],"reattestable":true,"bootstrap_use":0,"bootstrap_start_time":"0001-01-01T00:00:00Z","connection_attempts":0}"#;
         assert!(text.ends_with(end), "{text}");
     }

@@ -20,7 +20,7 @@ pub mod x509;
 
 pub use bundle::{AuthorityId, Bundle, JwtAuthority, WitAuthority, X509Authority};
 pub use code::{Code, DenialReason, Failure};
-pub use entry::{AdditionalAttributes, EntryDraft, EntryId, EntrySpec, RegistrationEntry};
+pub use entry::{AdditionalAttributes, EntryDraft, EntryId, EntrySpec, GrantedEntry, RegistrationEntry};
 pub use key::{KeyType, PrivateKey, PublicKey, SignatureScheme};
 pub use node::{AgentSerial, AttestedNode};
 pub use selector::Selector;

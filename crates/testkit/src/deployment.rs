@@ -3,8 +3,12 @@
 use crate::{Outcome, Process, eventually};
 use anyhow::{Context, Result, anyhow};
 use finial_identity::SpiffeId;
-use finial_proto::server::entry::BatchCreateEntryRequest;
+use finial_proto::server::agent::ListAgentsRequest;
+use finial_proto::server::agent::agent_client::AgentClient;
 use finial_proto::server::entry::entry_client::EntryClient;
+use finial_proto::server::entry::{
+    BatchCreateEntryRequest, BatchDeleteEntryRequest, BatchUpdateEntryRequest, ListEntriesRequest,
+};
 use finial_proto::types;
 use finial_wire::channel::{ChannelOptions, UnixTarget, unix_channel};
 use finial_wire::convert::ids::id_to_proto;
@@ -46,6 +50,8 @@ pub struct AgentOptions {
     pub node_attestor: Option<String>,
     /// Where its data is; a directory of the deployment if not given.
     pub data_dir: Option<PathBuf>,
+    /// Where it looks for the server; the server's own port if not given.
+    pub server_port: Option<u16>,
 }
 
 /// A directory and what runs in it.
@@ -53,6 +59,8 @@ pub struct Deployment {
     binary: PathBuf,
     directory: TempDir,
     port: u16,
+    /// What the server and the agents find in their environment beside what the test has.
+    pub environment: Vec<(String, String)>,
     /// The server, while it runs.
     pub server: Option<Process>,
 }
@@ -65,7 +73,12 @@ impl Deployment {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        Ok(Self { binary: binary.into(), directory, port, server: None })
+        Ok(Self { binary: binary.into(), directory, port, environment: Vec::new(), server: None })
+    }
+
+    /// The directory itself.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// A path below its directory.
@@ -135,7 +148,7 @@ plugins {{
 
     /// Starts the server with the configuration that is there, without waiting for it.
     pub fn spawn_server(&mut self) -> Result<&mut Process> {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         command.args(["server", "run", "-config"]).arg(self.path("server.conf"));
         Ok(self.server.insert(Process::start("server", &mut command)?))
     }
@@ -160,16 +173,37 @@ plugins {{
 
     /// Runs a command of the server's command line.
     pub async fn server_command(&self, arguments: &[&str]) -> Result<Outcome> {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         command.arg("server").args(arguments).arg("-socketPath").arg(self.server_socket());
         Outcome::of(&mut command).await
     }
 
     /// Runs a command of the agent's command line against its Workload API.
     pub async fn agent_command(&self, agent: &str, arguments: &[&str]) -> Result<Outcome> {
-        let mut command = Command::new(&self.binary);
-        command.arg("agent").args(arguments).arg("-socketPath").arg(self.agent_socket(agent));
+        self.agent_command_at(&self.agent_socket(agent), arguments).await
+    }
+
+    /// Runs a command of the agent's command line against its admin socket.
+    pub async fn agent_admin_command(&self, agent: &str, arguments: &[&str]) -> Result<Outcome> {
+        self.agent_command_at(&self.admin_socket(agent), arguments).await
+    }
+
+    async fn agent_command_at(&self, socket: &Path, arguments: &[&str]) -> Result<Outcome> {
+        let mut command = self.command();
+        command.arg("agent").args(arguments).arg("-socketPath").arg(socket);
         Outcome::of(&mut command).await
+    }
+
+    /// The binary, in the environment of this deployment.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// The running server.
+    pub fn server(&mut self) -> Result<&mut Process> {
+        self.server.as_mut().context("no server was started")
     }
 
     /// Makes a join token.
@@ -187,9 +221,12 @@ plugins {{
         let data = options.data_dir.clone().unwrap_or_else(|| self.path(&format!("{agent}/data")));
         fs::create_dir_all(&data)?;
         let join_token = if token.is_empty() { String::new() } else { format!("join_token = \"{token}\"") };
-        let attestor =
-            options.node_attestor.clone().unwrap_or_else(|| "NodeAttestor \"join_token\" { plugin_data {} }".into());
-        let (data, bundle, port, more) = (data.display(), bundle.display(), self.port, &options.agent);
+        let attestor = options
+            .node_attestor
+            .clone()
+            .unwrap_or_else(|| "NodeAttestor \"join_token\" { plugin_data {} }".into());
+        let port = options.server_port.unwrap_or(self.port);
+        let (data, bundle, more) = (data.display(), bundle.display(), &options.agent);
         let (socket, admin) = (self.agent_socket(agent), self.admin_socket(agent));
         let (socket, admin) = (socket.display(), admin.display());
         let text = format!(
@@ -226,7 +263,7 @@ plugins {{
 
     /// Starts an agent with the configuration that is there, without waiting for it.
     pub fn spawn_agent(&self, agent: &str) -> Result<Process> {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         command.args(["agent", "run", "-config"]).arg(self.path(&format!("{agent}.conf")));
         Process::start(agent, &mut command)
     }
@@ -246,26 +283,73 @@ plugins {{
         Ok((process, format!("spiffe://example.org/spire/agent/join_token/{token}")))
     }
 
-    /// Registers a workload, and gives the ID of the entry.
-    pub async fn register(&self, parent: &str, spiffe_id: &str, selectors: &[&str], ttl: i32) -> Result<String> {
-        let selectors = selectors.iter().map(|selector| {
-            let (kind, value) = selector.split_once(':').context("a selector has a colon")?;
-            Ok(types::Selector { r#type: kind.to_owned(), value: value.to_owned() })
-        });
-        let id = |text: &str| SpiffeId::parse(text).map(|id| Some(id_to_proto(&id)));
-        let entry = types::Entry {
-            spiffe_id: id(spiffe_id)?,
-            parent_id: id(parent)?,
-            selectors: selectors.collect::<Result<_>>()?,
-            x509_svid_ttl: ttl,
+    /// Attests a new agent with another attestor than a join token.
+    pub async fn start_agent_with(
+        &self,
+        agent: &str,
+        attestor: String,
+        agent_lines: &str,
+    ) -> Result<Process> {
+        let options = AgentOptions {
+            node_attestor: Some(attestor),
+            agent: agent_lines.to_owned(),
             ..Default::default()
         };
+        self.configure_agent(agent, "", &options).await?;
+        self.restart_agent(agent).await
+    }
+
+    /// Registers a workload, and gives the ID of the entry.
+    pub async fn register(
+        &self,
+        parent: &str,
+        spiffe_id: &str,
+        selectors: &[&str],
+        ttl: i32,
+    ) -> Result<String> {
+        let entry = types::Entry { x509_svid_ttl: ttl, ..entry(parent, spiffe_id, selectors)? };
+        Ok(self.create_entry(entry).await?.id)
+    }
+
+    /// Creates an entry, and gives it as the server stored it.
+    pub async fn create_entry(&self, entry: types::Entry) -> Result<types::Entry> {
         let request = BatchCreateEntryRequest { entries: vec![entry], output_mask: None };
         let mut client = EntryClient::new(self.server_channel());
         let results = client.batch_create_entry(request).await?.into_inner().results;
         let result = results.into_iter().next().ok_or_else(|| anyhow!("no result"))?;
         check_item(result.status.as_ref())?;
-        result.entry.map(|entry| entry.id).ok_or_else(|| anyhow!("no entry"))
+        result.entry.ok_or_else(|| anyhow!("no entry"))
+    }
+
+    /// Changes all of an entry.
+    pub async fn update_entry(&self, entry: types::Entry) -> Result<types::Entry> {
+        let request = BatchUpdateEntryRequest { entries: vec![entry], ..Default::default() };
+        let mut client = EntryClient::new(self.server_channel());
+        let results = client.batch_update_entry(request).await?.into_inner().results;
+        let result = results.into_iter().next().ok_or_else(|| anyhow!("no result"))?;
+        check_item(result.status.as_ref())?;
+        result.entry.ok_or_else(|| anyhow!("no entry"))
+    }
+
+    /// Deletes an entry.
+    pub async fn delete_entry(&self, id: &str) -> Result<()> {
+        let request = BatchDeleteEntryRequest { ids: vec![id.to_owned()] };
+        let mut client = EntryClient::new(self.server_channel());
+        let results = client.batch_delete_entry(request).await?.into_inner().results;
+        let result = results.into_iter().next().ok_or_else(|| anyhow!("no result"))?;
+        Ok(check_item(result.status.as_ref())?)
+    }
+
+    /// All entries.
+    pub async fn entries(&self) -> Result<Vec<types::Entry>> {
+        let mut client = EntryClient::new(self.server_channel());
+        Ok(client.list_entries(ListEntriesRequest::default()).await?.into_inner().entries)
+    }
+
+    /// All agents.
+    pub async fn agents(&self) -> Result<Vec<types::Agent>> {
+        let mut client = AgentClient::new(self.server_channel());
+        Ok(client.list_agents(ListAgentsRequest::default()).await?.into_inner().agents)
     }
 
     /// The binary under another name, so that its path is a selector of its own.
@@ -279,10 +363,28 @@ plugins {{
         fs::create_dir_all(&bin)?;
         let path = bin.join(name);
         if !path.exists() {
-            fs::copy(program, &path).with_context(|| format!("copying {}", program.display()))?;
+            // A link is enough, and costs nothing, where both are on one file system.
+            if fs::hard_link(program, &path).is_err() {
+                fs::copy(program, &path).with_context(|| format!("copying {}", program.display()))?;
+            }
         }
         Ok(path)
     }
+}
+
+/// An entry with what every entry must have.
+pub fn entry(parent: &str, spiffe_id: &str, selectors: &[&str]) -> Result<types::Entry> {
+    let id = |text: &str| SpiffeId::parse(text).map(|id| Some(id_to_proto(&id)));
+    let selectors = selectors.iter().map(|selector| {
+        let (kind, value) = selector.split_once(':').context("a selector has a colon")?;
+        Ok(types::Selector { r#type: kind.to_owned(), value: value.to_owned() })
+    });
+    Ok(types::Entry {
+        spiffe_id: id(spiffe_id)?,
+        parent_id: id(parent)?,
+        selectors: selectors.collect::<Result<_>>()?,
+        ..Default::default()
+    })
 }
 
 async fn wait_for(process: &mut Process, socket: &Path) -> Result<()> {

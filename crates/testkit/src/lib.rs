@@ -6,12 +6,20 @@
 #![allow(clippy::print_stderr, reason = "tests tell what they skip")]
 
 mod deployment;
+mod fake_time;
+mod node_authority;
 mod process;
+mod proxy;
 mod skip;
+mod workload;
 
-pub use deployment::{AgentOptions, Deployment, ServerOptions};
+pub use deployment::{AgentOptions, Deployment, ServerOptions, entry};
+pub use fake_time::FakeTime;
+pub use node_authority::NodeAuthority;
 pub use process::{Outcome, Process};
-pub use skip::{client_of, skip};
+pub use proxy::Proxy;
+pub use skip::{client_of, is_root, skip};
+pub use workload::{SecurityHeader, Svid, Workload, WorkloadClient, X509Update, X509Watch, workload_channel};
 
 use std::time::Duration;
 
@@ -21,10 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Looks again and again until `look` finds something; says what was missing if it never does.
-pub async fn eventually<T>(
-    what: &str,
-    mut look: impl AsyncFnMut() -> Option<T>,
-) -> anyhow::Result<T> {
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> anyhow::Result<T> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look().await {

@@ -1,6 +1,6 @@
 //! A child process whose output is kept.
 
-use crate::{LOOK_EVERY, PATIENCE};
+use crate::{LOOK_EVERY, PATIENCE, eventually};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -80,19 +80,30 @@ impl Process {
     pub async fn line_from(&mut self, from: usize, text: &str) -> Result<String> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let found = {
-                let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-                lines.iter().skip(from).find(|line| line.contains(text)).cloned()
-            };
-            if let Some(line) = found {
+            // Asked first: what it printed before it ended is there only after that.
+            let ended = self.child.try_wait()?;
+            if ended.is_some() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            if let Some(line) = self.find(from, text) {
                 return Ok(line);
             }
-            let ended = self.child.try_wait()?;
             if ended.is_some() || tokio::time::Instant::now() > deadline {
                 bail!("{} did not print {text:?} ({ended:?}); it printed:\n{}", self.name, self.output());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Waits for a line that contains `text` from a process that has ended, or from one that it left behind.
+    pub async fn line_after_end(&self, text: &str) -> Result<String> {
+        let found = eventually(text, async || self.find(0, text)).await;
+        found.with_context(|| format!("{} printed:\n{}", self.name, self.output()))
+    }
+
+    fn find(&self, from: usize, text: &str) -> Option<String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().skip(from).find(|line| line.contains(text)).cloned()
     }
 
     /// Waits for a line that contains `text`.

@@ -19,3 +19,8 @@ pub fn skip(name: &str, why: &str) {
 pub fn client_of(language: &str) -> Option<PathBuf> {
     std::env::var_os(format!("FINIAL_CLIENT_{language}")).map(PathBuf::from)
 }
+
+/// Whether the tests run as root, which some of them need.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

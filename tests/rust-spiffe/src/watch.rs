@@ -38,6 +38,9 @@ pub async fn rotate(options: &Options) -> Result<()> {
     tokio::time::timeout(options.timeout()?, watch).await.map_err(|_| Outcome::TimedOut)?
 }
 
+/// Per trust domain: the authorities, each as its bytes.
+type Bundles = Vec<(String, HashSet<Vec<u8>>)>;
+
 /// Both bundle streams deliver at once and on change.
 pub async fn bundles(options: &Options) -> Result<()> {
     let wanted = options.number("updates", 2)?;
@@ -49,8 +52,7 @@ pub async fn bundles(options: &Options) -> Result<()> {
         let mut kinds = HashSet::new();
         let mut updates = 0;
         while updates < wanted || kinds.len() < 2 {
-            // Per trust domain: the authorities, each as its bytes.
-            let (kind, bundles): (_, Vec<(String, HashSet<Vec<u8>>)>) = tokio::select! {
+            let (kind, bundles): (_, Bundles) = tokio::select! {
                 Some(set) = x509.next() => ("X509-BUNDLE", set?.iter().map(|(td, bundle)| {
                     (td.to_string(), bundle.authorities().iter().map(|a| a.as_bytes().to_vec()).collect())
                 }).collect()),

@@ -56,8 +56,7 @@ impl BundleSet {
 
     fn put(&mut self, bundle: Bundle) {
         let trust_domain = bundle.trust_domain.clone();
-        let held =
-            Held { bundle: Arc::new(bundle), x509_der: OnceLock::new(), jwks: OnceLock::new() };
+        let held = Held { bundle: Arc::new(bundle), x509_der: OnceLock::new(), jwks: OnceLock::new() };
         self.held.insert(trust_domain, Arc::new(held));
     }
 

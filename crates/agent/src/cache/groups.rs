@@ -1,6 +1,7 @@
 //! Groups of workloads that have the same selectors.
 
-use super::{AgentEntry, View};
+use super::View;
+use finial_identity::GrantedEntry;
 use finial_identity::Selector;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -89,7 +90,7 @@ impl Groups {
     }
 
     /// The groups that an entry matches.
-    pub(super) fn matched_by<'a>(&'a self, entry: &'a AgentEntry) -> impl Iterator<Item = GroupId> + 'a {
+    pub(super) fn matched_by<'a>(&'a self, entry: &'a GrantedEntry) -> impl Iterator<Item = GroupId> + 'a {
         let groups_of = |selector: &Selector| self.by_selector.get(selector);
         // A selector that nobody has is the rarest, and then nobody matches.
         let rarest = entry.selectors.iter().min_by_key(|s| groups_of(s).map_or(0, HashSet::len));

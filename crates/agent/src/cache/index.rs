@@ -4,7 +4,7 @@
 //! that the fewest entries are filed under, so that a look-up costs the selectors of the workload and the
 //! hits, also where every workload shares a selector.
 
-use super::AgentEntry;
+use finial_identity::GrantedEntry;
 use finial_identity::{EntryId, Selector};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use std::sync::Arc;
 /// Entries, findable by ID and by selectors.
 #[derive(Debug, Default)]
 pub(super) struct EntryIndex {
-    entries: BTreeMap<EntryId, (Arc<AgentEntry>, Option<Selector>)>,
+    entries: BTreeMap<EntryId, (Arc<GrantedEntry>, Option<Selector>)>,
     filed: HashMap<Selector, HashSet<EntryId>>,
 }
 
 impl EntryIndex {
-    pub(super) fn get(&self, id: &EntryId) -> Option<&Arc<AgentEntry>> {
+    pub(super) fn get(&self, id: &EntryId) -> Option<&Arc<GrantedEntry>> {
         self.entries.get(id).map(|(entry, _)| entry)
     }
 
     /// All entries in the order of their IDs.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<AgentEntry>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<GrantedEntry>> {
         self.entries.values().map(|(entry, _)| entry)
     }
 
@@ -30,7 +30,7 @@ impl EntryIndex {
         self.entries.len()
     }
 
-    pub(super) fn put(&mut self, entry: Arc<AgentEntry>) {
+    pub(super) fn put(&mut self, entry: Arc<GrantedEntry>) {
         self.remove(&entry.id);
         let crowd = |selector: &&Selector| self.filed.get(*selector).map_or(0, HashSet::len);
         let selector = entry.selectors.iter().min_by_key(crowd).cloned();
@@ -40,7 +40,7 @@ impl EntryIndex {
         self.entries.insert(entry.id.clone(), (entry, selector));
     }
 
-    pub(super) fn remove(&mut self, id: &EntryId) -> Option<Arc<AgentEntry>> {
+    pub(super) fn remove(&mut self, id: &EntryId) -> Option<Arc<GrantedEntry>> {
         let (entry, selector) = self.entries.remove(id)?;
         if let Some(selector) = selector
             && let Some(file) = self.filed.get_mut(&selector)
@@ -54,7 +54,7 @@ impl EntryIndex {
     }
 
     /// The entries that match, in the order of their IDs. An entry without selectors matches nobody.
-    pub(super) fn matching(&self, selectors: &HashSet<Selector>) -> Vec<Arc<AgentEntry>> {
+    pub(super) fn matching(&self, selectors: &HashSet<Selector>) -> Vec<Arc<GrantedEntry>> {
         let mut found: Vec<_> = selectors
             .iter()
             .filter_map(|selector| self.filed.get(selector))

@@ -6,7 +6,6 @@
 //! of distinct workloads and not the number of connections.
 
 mod bundles;
-mod entry;
 mod groups;
 mod index;
 mod material;
@@ -14,7 +13,6 @@ mod state;
 mod view;
 
 pub use bundles::BundleSet;
-pub use entry::AgentEntry;
 pub use groups::GroupId;
 pub use material::X509Material;
 pub use state::{Cache, CacheOptions, Plan, Touched};

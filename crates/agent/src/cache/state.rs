@@ -2,7 +2,8 @@
 
 use super::groups::{GroupId, Groups};
 use super::index::EntryIndex;
-use super::{AgentEntry, BundleSet, Identity, View, X509Material};
+use super::{BundleSet, Identity, View, X509Material};
+use finial_identity::GrantedEntry;
 use finial_identity::{EntryId, Selector, UnixTime};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct CacheOptions {
 pub struct Plan {
     /// Entries whose X509-SVID is missing, outdated or due.
     pub sign: Vec<EntryId>,
+    /// The groups that lost an SVID because it has ended.
+    pub touched: Touched,
 }
 
 /// The groups whose view changed.
@@ -56,12 +59,12 @@ impl Cache {
     }
 
     /// Which state of an entry is held.
-    pub fn entry(&self, id: &EntryId) -> Option<&Arc<AgentEntry>> {
+    pub fn entry(&self, id: &EntryId) -> Option<&Arc<GrantedEntry>> {
         self.entries.get(id)
     }
 
     /// All entries, in the order of their IDs.
-    pub fn entries(&self) -> impl Iterator<Item = &Arc<AgentEntry>> {
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<GrantedEntry>> {
         self.entries.iter()
     }
 
@@ -87,8 +90,8 @@ impl Cache {
 
     /// Takes over the whole set of entries that the server grants: `kept` stay as they are, `changed` are
     /// new or different, everything else is gone.
-    pub fn set_entries(&mut self, kept: &HashSet<EntryId>, changed: Vec<AgentEntry>) -> Touched {
-        let changed: BTreeMap<EntryId, AgentEntry> =
+    pub fn set_entries(&mut self, kept: &HashSet<EntryId>, changed: Vec<GrantedEntry>) -> Touched {
+        let changed: BTreeMap<EntryId, GrantedEntry> =
             changed.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
         let gone: Vec<EntryId> = self
             .entries
@@ -149,25 +152,21 @@ impl Cache {
         touched
     }
 
-    /// What must be signed at `now`, and forgets SVIDs that are over the limit or have ended.
+    /// What must be signed at `now`, and forgets SVIDs that have ended, that are over the limit, or that are
+    /// due and will not be renewed because nobody wants them.
     ///
     /// SVIDs that a connected workload waits for come first, then those that a connected workload uses,
     /// then the rest up to the limit, most recently used first.
     pub fn plan(&mut self, now: SystemTime) -> Plan {
         let pinned = self.pinned();
-        self.forget_unwanted(&pinned, now.into());
-        let spare = self.options.x509_max.saturating_sub(pinned.len());
-        let mut prefetch: Vec<&Arc<AgentEntry>> =
-            self.entries.iter().filter(|entry| !pinned.contains(&entry.id) && is_prefetched(entry)).collect();
-        if prefetch.len() > spare {
-            prefetch.sort_by_key(|entry| std::cmp::Reverse(self.used.get(&entry.id).copied().unwrap_or(0)));
-            prefetch.truncate(spare);
-        }
-        let used = self.entries.iter().filter(|entry| pinned.contains(&entry.id));
-        let wanted = used.chain(prefetch).filter(|entry| self.is_due(entry, now));
-        let mut sign: Vec<EntryId> = wanted.map(|entry| entry.id.clone()).collect();
+        let wanted = self.wanted(&pinned);
+        let touched = self.forget_ended(now.into());
+        self.forget_unwanted(&wanted, now);
+        let wanted = self.entries.iter().filter(|entry| wanted.contains(&entry.id));
+        let due = wanted.filter(|entry| self.is_due(entry, now));
+        let mut sign: Vec<EntryId> = due.map(|entry| entry.id.clone()).collect();
         sign.sort_by_key(|id| (!pinned.contains(id), self.x509.contains_key(id)));
-        Plan { sign }
+        Plan { sign, touched }
     }
 
     /// When the next SVID falls due, if nothing else happens.
@@ -180,7 +179,23 @@ impl Cache {
         identities.map(|identity| identity.entry.id.clone()).collect()
     }
 
-    fn is_due(&self, entry: &AgentEntry, now: SystemTime) -> bool {
+    /// The entries whose SVIDs are worth having: those in use, and others up to the limit.
+    fn wanted(&self, pinned: &HashSet<EntryId>) -> HashSet<EntryId> {
+        let spare = self.options.x509_max.saturating_sub(pinned.len());
+        let mut others: Vec<&Arc<GrantedEntry>> =
+            self.entries.iter().filter(|entry| !pinned.contains(&entry.id) && is_prefetched(entry)).collect();
+        if others.len() > spare {
+            others.sort_by_key(|entry| std::cmp::Reverse(self.last_use(&entry.id)));
+            others.truncate(spare);
+        }
+        pinned.iter().cloned().chain(others.into_iter().map(|entry| entry.id.clone())).collect()
+    }
+
+    fn last_use(&self, id: &EntryId) -> u64 {
+        self.used.get(id).copied().unwrap_or(0)
+    }
+
+    fn is_due(&self, entry: &GrantedEntry, now: SystemTime) -> bool {
         match self.x509.get(&entry.id) {
             None => true,
             Some(held) => {
@@ -191,25 +206,33 @@ impl Cache {
         }
     }
 
-    /// Drops SVIDs that have ended, and the least recently used ones over the limit.
-    fn forget_unwanted(&mut self, pinned: &HashSet<EntryId>, now: UnixTime) {
+    /// Drops SVIDs that have ended, also of connected workloads.
+    fn forget_ended(&mut self, now: UnixTime) -> Touched {
         let ended: Vec<EntryId> =
             self.x509.iter().filter(|(_, held)| held.expires_at < now).map(|(id, _)| id.clone()).collect();
-        for id in &ended {
-            self.x509.remove(id);
+        let mut touched = Touched::new();
+        for id in ended {
+            self.x509.remove(&id);
+            touched.extend(self.entries.get(&id).into_iter().flat_map(|entry| self.groups.matched_by(entry)));
         }
-        let touched: Touched = ended
-            .iter()
-            .filter_map(|id| self.entries.get(id))
-            .flat_map(|entry| self.groups.matched_by(entry).collect::<Vec<_>>())
-            .collect();
         self.renew_views(&touched);
-        let over = self.x509.len().saturating_sub(self.options.x509_max);
-        if over > 0 {
-            let mut unpinned: Vec<EntryId> =
-                self.x509.keys().filter(|id| !pinned.contains(*id)).cloned().collect();
-            unpinned.sort_by_key(|id| self.used.get(id).copied().unwrap_or(0));
-            unpinned.into_iter().take(over).for_each(|id| drop(self.x509.remove(&id)));
+        touched
+    }
+
+    /// Drops what nobody wants: at once if it is due, for it will not be renewed; else only what is over the
+    /// limit, least recently used first. What is wanted is never over the limit for long, so that nothing is
+    /// dropped here that would be signed again.
+    fn forget_unwanted(&mut self, wanted: &HashSet<EntryId>, now: SystemTime) {
+        let held = self.x509.keys().filter(|id| !wanted.contains(*id));
+        let mut unwanted: Vec<EntryId> = held.cloned().collect();
+        unwanted.sort_by_key(|id| self.last_use(id));
+        let mut over = self.x509.len().saturating_sub(self.options.x509_max.max(wanted.len()));
+        for id in unwanted {
+            let is_due = self.entries.get(&id).is_none_or(|entry| self.is_due(entry, now));
+            if is_due || over > 0 {
+                self.x509.remove(&id);
+                over = over.saturating_sub(1);
+            }
         }
     }
 
@@ -270,14 +293,11 @@ fn make_view(
     View::new(identities.collect(), Arc::clone(bundles))
 }
 
-fn is_prefetched(entry: &AgentEntry) -> bool {
-    !entry.additional.disable_x509_svid_prefetch
+fn is_prefetched(entry: &GrantedEntry) -> bool {
+    !entry.additional.disable_x509_svid_prefetch && !entry.store_svid
 }
 
 fn tainted_authorities(bundles: &BundleSet) -> BTreeSet<String> {
     let authorities = bundles.own().into_iter().flat_map(|bundle| &bundle.x509_authorities);
-    authorities
-        .filter(|authority| authority.tainted)
-        .map(|authority| authority.id().to_string())
-        .collect()
+    authorities.filter(|authority| authority.tainted).map(|authority| authority.id().to_string()).collect()
 }

@@ -1,14 +1,15 @@
 //! What one group of workloads sees.
 
-use super::{AgentEntry, BundleSet, X509Material};
+use super::{BundleSet, X509Material};
 use bytes::Bytes;
+use finial_identity::GrantedEntry;
 use std::sync::{Arc, OnceLock};
 
 /// An identity that a workload may have.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The entry that gives it.
-    pub entry: Arc<AgentEntry>,
+    pub entry: Arc<GrantedEntry>,
     /// Its X509-SVID, once signed.
     pub x509: Option<Arc<X509Material>>,
 }

@@ -29,7 +29,12 @@ pub struct Debug {
 
 impl Debug {
     /// A service that looks at these; uptime counts from now.
-    pub fn new(directory: Directory, jwt: JwtCache, own_svid: Arc<IdentityCell>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        directory: Directory,
+        jwt: JwtCache,
+        own_svid: Arc<IdentityCell>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let started = clock.now();
         Self { directory, jwt, own_svid, clock, started, kept: Mutex::new(None) }
     }

@@ -3,8 +3,8 @@
 //! It is tried out: X509-SVIDs are fetched on behalf of the agent's own process. Mostly that has no identity,
 //! and to be told so is a sign of health.
 
-use super::rpc::WorkloadRpc;
 use super::refusal;
+use super::rpc::WorkloadRpc;
 use async_trait::async_trait;
 use finial_wire::peer::{ProcessHandle, UnixPeer};
 use std::time::Duration;

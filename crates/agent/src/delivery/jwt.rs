@@ -2,7 +2,8 @@
 
 use super::workload_api::Caller;
 use super::{WorkloadApi, bundles, hints, refusal};
-use crate::cache::{AgentEntry, View};
+use crate::cache::View;
+use finial_identity::GrantedEntry;
 use finial_identity::jwt::{JwtError, validate};
 use finial_identity::{PublicKey, SpiffeId, TrustDomain};
 use finial_proto::workload::{
@@ -50,7 +51,7 @@ impl WorkloadApi {
         &self,
         caller: &Caller,
         wanted: Option<&SpiffeId>,
-    ) -> Result<Vec<Arc<AgentEntry>>, Status> {
+    ) -> Result<Vec<Arc<GrantedEntry>>, Status> {
         let view = self.view(caller, |view| !choose(view, wanted).is_empty()).await;
         let entries = choose(&view, wanted);
         if entries.is_empty() {
@@ -59,7 +60,7 @@ impl WorkloadApi {
         Ok(entries)
     }
 
-    async fn token(&self, entry: &AgentEntry, audience: &[String]) -> Result<Jwtsvid, Status> {
+    async fn token(&self, entry: &GrantedEntry, audience: &[String]) -> Result<Jwtsvid, Status> {
         match self.jwt_cache().token(entry, audience).await {
             Ok(token) => {
                 let left = token.expires_at.to_system_time().duration_since(self.now()).unwrap_or_default();
@@ -123,7 +124,7 @@ fn wanted_id(text: &str) -> Result<Option<SpiffeId>, Status> {
 
 /// The entries of a view that give tokens. As in SPIRE one whose hint belongs to another entry does not, also
 /// if it is asked for by its ID.
-fn choose(view: &View, wanted: Option<&SpiffeId>) -> Vec<Arc<AgentEntry>> {
+fn choose(view: &View, wanted: Option<&SpiffeId>) -> Vec<Arc<GrantedEntry>> {
     let entries = view.identities.iter().map(|identity| &identity.entry);
     let ignored = hints::duplicates(entries.clone().map(|entry| &**entry));
     entries
@@ -134,7 +135,8 @@ fn choose(view: &View, wanted: Option<&SpiffeId>) -> Vec<Arc<AgentEntry>> {
 }
 
 fn find_key(view: &View, trust_domain: &TrustDomain, key_id: &str) -> Result<PublicKey, JwtError> {
-    let bundle = view.bundles.get(trust_domain).filter(|_| bundles::trust_domains(view).contains(trust_domain));
+    let bundle =
+        view.bundles.get(trust_domain).filter(|_| bundles::trust_domains(view).contains(trust_domain));
     bundle.ok_or_else(|| JwtError::NoBundle(trust_domain.clone()))?.jwt_key(key_id)
 }
 

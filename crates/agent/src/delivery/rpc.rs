@@ -115,7 +115,8 @@ impl WorkloadRpc {
         }
         match method.as_str() {
             "FetchX509SVID" => {
-                stream(PreEncoded, request, |peer, _: X509svidRequest| self.clone().fetch_x509_svid(peer)).await
+                stream(PreEncoded, request, |peer, _: X509svidRequest| self.clone().fetch_x509_svid(peer))
+                    .await
             }
             "FetchX509Bundles" => {
                 let call = |peer, _: X509BundlesRequest| self.clone().fetch_x509_bundles(peer);

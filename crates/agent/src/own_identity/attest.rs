@@ -53,13 +53,13 @@ pub struct Attester {
 }
 
 /// The outcome of an attestation.
-pub struct AgentAttested {
+pub(super) struct AgentAttested {
     /// The agent's SVID, leaf first.
-    pub chain: Vec<Certificate>,
+    pub(super) chain: Vec<Certificate>,
     /// Whether the agent may attest again.
-    pub can_reattest: bool,
+    pub(super) can_reattest: bool,
     /// The bundle of the trust domain.
-    pub bundle: Bundle,
+    pub(super) bundle: Bundle,
 }
 
 impl Attester {
@@ -114,8 +114,9 @@ impl Attester {
     /// After an insecure bootstrap, at least the bundle must vouch for the server that gave it.
     fn check_captured(&self, captured: &CapturedChain, bundle: &Bundle) -> Result<(), Failure> {
         let now = UnixTime::from(self.parts.clock.now());
-        let id = verify_svid(&captured.chain(), bundle.x509_authorities.iter(), now)
-            .map_err(|e| Failure::internal(format!("the server's bundle does not vouch for the server: {e}")))?;
+        let id = verify_svid(&captured.chain(), bundle.x509_authorities.iter(), now).map_err(|e| {
+            Failure::internal(format!("the server's bundle does not vouch for the server: {e}"))
+        })?;
         if id != self.parts.trust_domain.server_id() {
             return Err(Failure::internal(format!("unexpected server ID {id}")));
         }
@@ -169,9 +170,10 @@ impl Attester {
 }
 
 async fn fetch(source: &dyn BundleSource) -> Result<Arc<Bundle>, Failure> {
-    let bundle = source.fetch().await.map_err(|e| {
-        Failure::new(Code::Unavailable, format!("unable to fetch the trust bundle: {e}"))
-    })?;
+    let bundle = source
+        .fetch()
+        .await
+        .map_err(|e| Failure::new(Code::Unavailable, format!("unable to fetch the trust bundle: {e}")))?;
     info!(count = bundle.x509_authorities.len(), "Trust bundle fetched");
     Ok(Arc::new(bundle))
 }

@@ -67,8 +67,7 @@ impl AgentKey {
         let key = self.key.public_key();
         let failed = |what: String| Failure::internal(format!("cannot make a certificate request: {what}"));
         let scheme = key.certificate_scheme().ok_or_else(|| failed(KeyError::Unsupported.to_string()))?;
-        let request =
-            CsrRequest { subject: DistinguishedName::spire(), spiffe_id: None, dns_names: &[] };
+        let request = CsrRequest { subject: DistinguishedName::spire(), spiffe_id: None, dns_names: &[] };
         let unsigned = csr_to_be_signed(key, &request);
         let signature = self.key.sign(scheme, &unsigned).await.map_err(|e| failed(e.to_string()))?;
         Ok(assemble(&unsigned, scheme, &signature))

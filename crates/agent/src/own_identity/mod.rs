@@ -44,7 +44,9 @@ const RENEW_WAIT_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The operator banned it.
-    #[error("agent is banned: its SVID was removed; evict the agent at the server before it can attest again")]
+    #[error(
+        "agent is banned: its SVID was removed; evict the agent at the server before it can attest again"
+    )]
     Banned,
     /// The server does not know it any more, and its attestor works only once.
     #[error(
@@ -56,7 +58,9 @@ pub enum IdentityError {
     #[error("failed to attest: {0}")]
     Refused(Failure),
     /// The server is not one that the bundle vouches for, and the operator asked to start anew.
-    #[error("the server is not trusted any more: bundle and SVID were removed, to bootstrap at the next start")]
+    #[error(
+        "the server is not trusted any more: bundle and SVID were removed, to bootstrap at the next start"
+    )]
     Rebootstrap,
     /// What must be remembered cannot be written.
     #[error(transparent)]
@@ -103,17 +107,8 @@ pub struct OwnIdentityParts {
 impl OwnIdentity {
     /// A keeper that has nothing yet.
     pub fn new(parts: OwnIdentityParts) -> Self {
-        let OwnIdentityParts {
-            config,
-            cell,
-            storage,
-            keys,
-            attester,
-            upstream,
-            directory,
-            verdicts,
-            clock,
-        } = parts;
+        let OwnIdentityParts { config, cell, storage, keys, attester, upstream, directory, verdicts, clock } =
+            parts;
         let rotate_at = SystemTime::UNIX_EPOCH;
         Self {
             config,

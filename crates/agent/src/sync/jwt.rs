@@ -1,11 +1,11 @@
 //! JWT-SVIDs: kept until half their life, fetched once for all who ask at the same time.
 //!
-//! A token that is still valid is handed out even when the server cannot be reached; a better one is
-//! fetched meanwhile. Tokens of entries that want a `jti` are never kept, and those of a tainted authority
+//! A token that is still valid is handed out even when the server cannot be reached, or does not answer for a
+//! while. Tokens of entries that want a `jti` are never kept, and those of a tainted authority
 //! are forgotten.
 
-use crate::cache::AgentEntry;
 use crate::upstream::Upstream;
+use finial_identity::GrantedEntry;
 use finial_identity::jwt::JwtSvid;
 use finial_identity::{Code, EntryId, Failure, UnixTime, rotation};
 use finial_runtime::backoff::random_unit;
@@ -24,6 +24,10 @@ pub struct JwtCacheOptions {
     /// How long a fetch may hold up a caller for whom a valid token is kept.
     pub hit_timeout: Duration,
 }
+
+/// Longest audience of a token, all values together: tokens are kept by it, and kept tokens are counted, not
+/// weighed.
+const AUDIENCE_MAX: usize = 64 << 10;
 
 /// What a token is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -73,15 +77,24 @@ impl JwtCache {
         self.lock().kept.len()
     }
 
+    /// How many fetches are under way.
+    #[cfg(test)]
+    pub(crate) fn fetches(&self) -> usize {
+        self.lock().flights.len()
+    }
+
     /// Whether no token is kept.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// A token for an entry and an audience.
-    pub async fn token(&self, entry: &AgentEntry, audience: &[String]) -> Result<Arc<JwtSvid>, Failure> {
+    pub async fn token(&self, entry: &GrantedEntry, audience: &[String]) -> Result<Arc<JwtSvid>, Failure> {
         if entry.additional.jwt_svid_include_jti {
             return self.upstream.new_jwt(&entry.id, audience).await.map(Arc::new);
+        }
+        if audience.iter().map(String::len).sum::<usize>() > AUDIENCE_MAX {
+            return Err(Failure::invalid(format!("audience is longer than {AUDIENCE_MAX} bytes")));
         }
         let key = Key {
             entry: entry.id.clone(),
@@ -128,22 +141,20 @@ impl JwtCache {
 
     /// Fetches a token, together with all who want the same one now.
     async fn fetch(&self, key: Key, audience: &[String]) -> Result<Arc<JwtSvid>, Failure> {
+        let waiting = self.join(&key);
+        let fetched = waiting.flight.get_or_init(|| async {
+            let fetched = self.upstream.new_jwt(&key.entry, audience).await.map(Arc::new);
+            if let Ok(token) = &fetched {
+                self.keep(key.clone(), Arc::clone(token));
+            }
+            fetched
+        });
+        fetched.await.clone()
+    }
+
+    fn join(&self, key: &Key) -> Waiting<'_> {
         let flight = Arc::clone(self.lock().flights.entry(key.clone()).or_default());
-        let fetched = flight
-            .get_or_init(|| async {
-                let fetched = self.upstream.new_jwt(&key.entry, audience).await.map(Arc::new);
-                if let Ok(token) = &fetched {
-                    self.keep(key.clone(), Arc::clone(token));
-                }
-                fetched
-            })
-            .await
-            .clone();
-        let mut state = self.lock();
-        if state.flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, &flight)) {
-            state.flights.remove(&key);
-        }
-        fetched
+        Waiting { cache: self, key: key.clone(), flight }
     }
 
     fn keep(&self, key: Key, token: Arc<JwtSvid>) {
@@ -180,7 +191,31 @@ impl JwtCache {
     }
 }
 
+/// One who waits for a fetch. The last one to leave takes it away, also when all were gone before it ended.
+struct Waiting<'a> {
+    cache: &'a JwtCache,
+    key: Key,
+    flight: Flight,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.cache.lock();
+        // Given back under the lock, so that two who leave at once do not both see the other.
+        let flight = std::mem::take(&mut self.flight);
+        let is_ours = state.flights.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &flight));
+        let is_last = Arc::strong_count(&flight) == 2;
+        if is_ours && (is_last || flight.initialized()) {
+            state.flights.remove(&self.key);
+        }
+        drop(flight);
+    }
+}
+
 /// Whether the server has said no, rather than nothing.
 fn is_verdict(failure: &Failure) -> bool {
-    matches!(failure.code, Code::NotFound | Code::InvalidArgument | Code::PermissionDenied | Code::Unimplemented)
+    matches!(
+        failure.code,
+        Code::NotFound | Code::InvalidArgument | Code::PermissionDenied | Code::Unimplemented
+    )
 }

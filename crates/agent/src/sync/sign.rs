@@ -1,9 +1,10 @@
 //! Having X509-SVIDs signed: a fresh key each, in batches, keys never leave the agent.
 
 use super::Sync;
-use crate::cache::{AgentEntry, X509Material};
+use crate::cache::X509Material;
 use crate::upstream::X509Request;
 use bytes::Bytes;
+use finial_identity::GrantedEntry;
 use finial_identity::x509::{Certificate, CsrRequest, DistinguishedName, X509Svid, build_csr};
 use finial_identity::{EntryId, Failure, KeyType, PrivateKey, rotation};
 use finial_runtime::backoff::{BatchSize, random_unit};
@@ -34,7 +35,7 @@ impl Sync {
             if plan.sign.is_empty() {
                 return Ok(());
             }
-            let wanted: Vec<Arc<AgentEntry>> = self.directory.read(|cache| {
+            let wanted: Vec<Arc<GrantedEntry>> = self.directory.read(|cache| {
                 plan.sign.iter().take(batch.current()).filter_map(|id| cache.entry(id)).cloned().collect()
             });
             match self.sign_batch(wanted).await {
@@ -47,7 +48,7 @@ impl Sync {
         }
     }
 
-    async fn sign_batch(&self, entries: Vec<Arc<AgentEntry>>) -> Result<Outcome, Failure> {
+    async fn sign_batch(&self, entries: Vec<Arc<GrantedEntry>>) -> Result<Outcome, Failure> {
         let key_type = self.sign.key_type;
         let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id.clone()).collect();
         let made = tokio::task::spawn_blocking(move || make_requests(&ids, key_type)).await;
@@ -83,7 +84,7 @@ impl Sync {
     /// Checks that what came back is for this entry and this key.
     fn accept(
         &self,
-        entry: &AgentEntry,
+        entry: &GrantedEntry,
         key: PrivateKey,
         chain: Vec<Certificate>,
     ) -> Result<X509Material, Failure> {
@@ -126,10 +127,7 @@ fn is_size_related(failure: &Failure) -> bool {
     matches!(failure.code, Code::ResourceExhausted | Code::DeadlineExceeded)
 }
 
-fn make_requests(
-    ids: &[EntryId],
-    key_type: KeyType,
-) -> Result<(Vec<PrivateKey>, Vec<X509Request>), Failure> {
+fn make_requests(ids: &[EntryId], key_type: KeyType) -> Result<(Vec<PrivateKey>, Vec<X509Request>), Failure> {
     let failed = |e| Failure::internal(format!("cannot make a key: {e}"));
     let subject = DistinguishedName::spire();
     let mut keys = Vec::with_capacity(ids.len());

@@ -1,11 +1,10 @@
 //! [`Upstream`] over SPIRE's wire, with the agent's own SVID.
 
 use super::{EntrySync, HeldVersions, Upstream, X509Request};
-use crate::cache::AgentEntry;
 use async_trait::async_trait;
 use finial_identity::jwt::JwtSvid;
 use finial_identity::x509::Certificate;
-use finial_identity::{Bundle, Code, EntryId, Failure, RegistrationEntry, TrustDomain, UnixTime};
+use finial_identity::{Bundle, Code, EntryId, Failure, GrantedEntry, TrustDomain, UnixTime};
 use finial_proto::server::agent::agent_client::AgentClient;
 use finial_proto::server::agent::{AgentX509svidParams, PostStatusRequest, RenewAgentRequest};
 use finial_proto::server::bundle::bundle_client::BundleClient;
@@ -17,7 +16,7 @@ use finial_proto::server::svid::{BatchNewX509svidRequest, NewJwtsvidRequest, New
 use finial_proto::types;
 use finial_wire::channel::ServerChannel;
 use finial_wire::convert::bundles::bundle_from_server;
-use finial_wire::convert::entries::entry_from_proto;
+use finial_wire::convert::entries::granted_from_proto;
 use finial_wire::convert::svids::{chain_from_proto, jwt_svid_from_proto};
 use finial_wire::status::{check_item, to_failure};
 use std::collections::HashSet;
@@ -103,27 +102,10 @@ async fn patiently<T>(answer: impl Future<Output = Result<T, Status>>, what: &st
     }
 }
 
-fn agent_entry(entry: RegistrationEntry) -> AgentEntry {
-    let RegistrationEntry { id, revision, created_at, spec } = entry;
-    AgentEntry {
-        id,
-        spiffe_id: spec.spiffe_id,
-        selectors: spec.selectors,
-        federates_with: spec.federates_with,
-        admin: spec.admin,
-        downstream: spec.downstream,
-        revision,
-        created_at,
-        store_svid: spec.store_svid,
-        hint: spec.hint,
-        additional: spec.additional.unwrap_or_default(),
-    }
-}
-
 /// Reads entries; one that cannot be read is skipped, so that it cannot take the others with it.
-fn read_entries(entries: &[types::Entry]) -> impl Iterator<Item = AgentEntry> {
-    entries.iter().filter_map(|entry| match entry_from_proto(entry) {
-        Ok(entry) => Some(agent_entry(entry)),
+fn read_entries(entries: &[types::Entry]) -> impl Iterator<Item = GrantedEntry> {
+    entries.iter().filter_map(|entry| match granted_from_proto(entry) {
+        Ok(entry) => Some(entry),
         Err(error) => {
             warn!(entry_id = entry.id, error = %error, "The server sent an entry that cannot be read");
             None
@@ -132,7 +114,7 @@ fn read_entries(entries: &[types::Entry]) -> impl Iterator<Item = AgentEntry> {
 }
 
 /// Sorts what the server sent into kept and changed.
-fn sort_in(synced: &mut EntrySync, held: &HeldVersions, entry: AgentEntry) {
+fn sort_in(synced: &mut EntrySync, held: &HeldVersions, entry: GrantedEntry) {
     if held.get(&entry.id).is_some_and(|(revision, created)| entry.is_version(*revision, *created)) {
         synced.kept.insert(entry.id);
     } else {
@@ -216,10 +198,8 @@ impl Upstream for GrpcUpstream {
 
     async fn foreign_bundle(&self, trust_domain: &TrustDomain) -> Result<Option<Bundle>, Failure> {
         let mut client = self.bundles();
-        let request = GetFederatedBundleRequest {
-            trust_domain: trust_domain.as_str().to_owned(),
-            output_mask: None,
-        };
+        let request =
+            GetFederatedBundleRequest { trust_domain: trust_domain.as_str().to_owned(), output_mask: None };
         let answer = client.get_federated_bundle(within_patience(request));
         match patiently(answer, "get federated bundle").await {
             Ok(bundle) => {

@@ -4,8 +4,8 @@
 
 pub mod grpc;
 
-use crate::cache::AgentEntry;
 use async_trait::async_trait;
+use finial_identity::GrantedEntry;
 use finial_identity::jwt::JwtSvid;
 use finial_identity::x509::Certificate;
 use finial_identity::{Bundle, EntryId, Failure, TrustDomain, UnixTime};
@@ -20,7 +20,7 @@ pub struct EntrySync {
     /// Granted and held already in this state.
     pub kept: HashSet<EntryId>,
     /// Granted and new or different.
-    pub changed: Vec<AgentEntry>,
+    pub changed: Vec<GrantedEntry>,
 }
 
 /// One certificate asked for.

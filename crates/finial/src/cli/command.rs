@@ -90,12 +90,13 @@ pub(crate) enum Action {
     Process(fn(Invocation<'_>) -> Result<(), Fault>),
 }
 
-impl Action {
-    /// Does it.
-    pub(crate) fn perform(self, invocation: Invocation<'_>) -> Result<(), Fault> {
-        match self {
-            Self::Process(act) => act(invocation),
-            Self::Call(act) => {
+impl Command {
+    /// Does what it does.
+    pub(crate) fn perform(&self, flags: &Values, terminal: &mut Terminal) -> Result<(), Fault> {
+        let invocation = Invocation { flags, terminal };
+        match self.action {
+            Action::Process(act) => act(invocation),
+            Action::Call(act) => {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()
@@ -108,7 +109,7 @@ impl Action {
 
 /// An async function as an [`Action`].
 macro_rules! call {
-    ($act:path) => {
+    ($act:ident) => {
         $crate::cli::command::Action::Call(|invocation| Box::pin($act(invocation)))
     };
 }

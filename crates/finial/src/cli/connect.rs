@@ -50,7 +50,7 @@ pub(crate) fn to_server(flags: &Values) -> Result<Channel, Fault> {
     let path = place.resolve(flags, &environment, |template| {
         format!("you must define {template} to use the instance flag")
     })?;
-    Ok(unix_channel(UnixTarget::new(path).shown_as_uri(), &ChannelOptions::default()))
+    Ok(uri_channel(&path))
 }
 
 /// A channel to the agent's public socket.
@@ -59,6 +59,8 @@ pub(crate) fn to_agent(flags: &Values) -> Result<Channel, Fault> {
     let path = place.resolve(flags, &environment, |template| {
         format!(" {template} environment variable must be defined when using the instance flag")
     })?;
+    // An empty path is the folder that we are in, as in Go.
+    let path = if path.is_empty() { ".".to_owned() } else { path };
     let path = std::path::absolute(Path::new(&path))
         .map_err(|error| Fault::of_file("unable to resolve", &path, &error))?;
     Ok(unix_channel(UnixTarget::new(path), &ChannelOptions::default()))
@@ -67,7 +69,14 @@ pub(crate) fn to_agent(flags: &Values) -> Result<Channel, Fault> {
 /// A channel to the agent's admin socket.
 pub(crate) fn to_admin(flags: &Values) -> Channel {
     let path = flags.some_text("socketPath").unwrap_or(ADMIN_SOCKET);
-    unix_channel(UnixTarget::new(path).shown_as_uri(), &ChannelOptions::default())
+    uri_channel(path)
+}
+
+/// Go takes these paths as the rest of a URI, and shows absolute ones so.
+fn uri_channel(path: &str) -> Channel {
+    let target = UnixTarget::new(path);
+    let target = if path.starts_with('/') { target.shown_as_uri() } else { target };
+    unix_channel(target, &ChannelOptions::default())
 }
 
 /// A socket that has a usual place, and variables that move it.

@@ -9,7 +9,7 @@
 //! | [`command`] | what a command is |
 //! | [`program`] | the commands of one program; from words to a command, as SPIRE's command-line library does it |
 //! | [`help`], [`completion`] | what `finial` says about itself, from the same tables |
-//! | [`server`], [`agent`], [`logger`] | the commands |
+//! | [`server`], [`agent`], [`logger`], [`health`] | the commands |
 //! | [`connect`] | sockets and channels |
 //! | [`input`] | files and texts that commands read |
 //! | [`hooks`] | what starts a process: `run`, `validate`, `demo` |
@@ -18,6 +18,7 @@ mod agent;
 mod command;
 mod completion;
 mod connect;
+mod health;
 mod help;
 pub(crate) mod hooks;
 mod input;

@@ -4,8 +4,8 @@
 //! group: it can be asked for help and for nothing else. `-h` counts wherever it stands, up to a `--`.
 
 use super::SPIRE_VERSION;
-use super::command::{Command, FlagErrorTold, Invocation};
-use crate::flags::{self, usage};
+use super::command::{Command, FlagErrorTold};
+use crate::flags::{self, FlagError, usage};
 use crate::output::{Fault, Terminal};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -113,7 +113,8 @@ impl Program {
     /// The longest path that the words begin with, and how many words it has.
     pub(crate) fn longest_path(&self, words: &[String]) -> (String, usize) {
         // A word with a blank in it, or none, or a flag is never part of a path.
-        let usable = words.iter().take_while(|w| !w.is_empty() && !w.contains(' ') && !w.starts_with('-')).count();
+        let usable =
+            words.iter().take_while(|w| !w.is_empty() && !w.contains(' ') && !w.starts_with('-')).count();
         for length in (1..=usable).rev() {
             let path = words[..length].join(" ");
             if self.command(&path).is_some() || self.is_group(&path) {
@@ -197,25 +198,32 @@ fn is_below(path: &str, group: &str) -> bool {
 }
 
 /// Reads the flags of a command and does what it does, in its manner.
-pub(crate) fn perform(command: &Command, words: &[String], terminal: &mut Terminal) -> Result<u8, Fault> {
-    let values = match flags::parse(&command.flags, words) {
-        Ok(values) => values,
+fn perform(command: &Command, words: &[String], terminal: &mut Terminal) -> Result<u8, Fault> {
+    match flags::parse(&command.flags, words) {
+        Ok(values) => {
+            let outcome = command.perform(&values, terminal);
+            finish(outcome, command.manner.prefix, terminal)
+        }
         Err(error) => {
-            if error != flags::FlagError::Help {
+            if error != FlagError::Help {
                 writeln!(terminal.err, "{error}")?;
             }
             terminal.err.write_all(usage(&command.flags).as_bytes())?;
             if command.manner.flag_error == FlagErrorTold::Twice {
                 writeln!(terminal.err, "{}{error}", command.manner.prefix)?;
             }
-            return Ok(1);
+            Ok(1)
         }
-    };
-    match command.action.perform(Invocation { flags: &values, terminal: &mut *terminal }) {
+    }
+}
+
+/// Tells of a failure behind a prefix. What remains are failures of our own streams.
+pub(super) fn finish(outcome: Result<(), Fault>, prefix: &str, terminal: &mut Terminal) -> Result<u8, Fault> {
+    match outcome {
         Ok(()) => Ok(0),
         Err(Fault::Said(text)) => {
             terminal.out.flush()?;
-            writeln!(terminal.err, "{}{text}", command.manner.prefix)?;
+            writeln!(terminal.err, "{prefix}{text}")?;
             Ok(1)
         }
         Err(Fault::Silent) => Ok(1),

@@ -163,7 +163,10 @@ fn read_join_token(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<JoinT
                 Err(error) => {
                     let path_text = &path.value;
                     let why = file::cause_in_go_words(error);
-                    section.problem(&path, format!("unable to read join token file {path_text:?}: open {path_text}: {why}"));
+                    section.problem(
+                        &path,
+                        format!("unable to read join token file {path_text:?}: open {path_text}: {why}"),
+                    );
                 }
             }
             None
@@ -219,7 +222,8 @@ fn read_delegates(section: &mut Reader<'_>, trust_domain: Option<&TrustDomain>) 
             trust_domain.map_or(Ok(()), |own| own.require_member(&id).map_err(|error| error.to_string()))
         });
         if let Err(error) = checked {
-            section.problem_at("authorized_delegates", format!("error validating authorized delegate: {error}"));
+            section
+                .problem_at("authorized_delegates", format!("error validating authorized delegate: {error}"));
         }
     }
     if !delegates.is_empty() {
@@ -244,11 +248,15 @@ fn read_experimental(section: &mut Reader<'_>) -> Experimental {
         &["use_sync_authorized_entries"],
         "the agent asks for changes only, and for everything from a server that does not know how",
     );
-    for (key, instead) in [("named_pipe_name", "socket_path"), ("admin_named_pipe_name", "admin_socket_path")] {
-        let why = format!("invalid configuration: {key} is not supported in this platform; please use {instead} instead");
+    for (key, instead) in [("named_pipe_name", "socket_path"), ("admin_named_pipe_name", "admin_socket_path")]
+    {
+        let why = format!(
+            "invalid configuration: {key} is not supported in this platform; please use {instead} instead"
+        );
         experimental.refused(&[key], &why);
     }
-    experimental.refused(&["broker"], "the SPIFFE Broker API is not available in this version; remove broker");
+    experimental
+        .refused(&["broker"], "the SPIFFE Broker API is not available in this version; remove broker");
     read_limits(&mut experimental);
     process::read_feature_flags(&mut experimental);
     let settings = Experimental {
@@ -291,7 +299,9 @@ fn read_limits(experimental: &mut Reader<'_>) {
         match limits.optional_number(key) {
             None | Some(0) => {}
             Some(..0) => limits.problem_at(key, format!("experimental.ratelimit.{key} must not be negative")),
-            Some(_) => limits.problem_at(key, "limits of the Workload API are not available in this version; use 0"),
+            Some(_) => {
+                limits.problem_at(key, "limits of the Workload API are not available in this version; use 0")
+            }
         }
     }
     limits.finish("ratelimit");

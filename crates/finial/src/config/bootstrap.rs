@@ -23,7 +23,8 @@ pub(super) struct FirstContact<'a> {
 
 /// Reads `rebootstrap_mode`; nothing if it is wrong.
 pub(super) fn read_rebootstrap(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<RebootstrapMode> {
-    let mode = section.text("rebootstrap_mode", Flag::new("rebootstrapMode", &flags.rebootstrap_mode), "never");
+    let mode =
+        section.text("rebootstrap_mode", Flag::new("rebootstrapMode", &flags.rebootstrap_mode), "never");
     match mode.value.as_str() {
         "never" => Some(RebootstrapMode::Never),
         "auto" => Some(RebootstrapMode::Auto),
@@ -44,7 +45,11 @@ struct Ways {
 }
 
 /// Reads `trust_bundle_…` and `insecure_bootstrap`; nothing if they are wrong.
-pub(super) fn read(section: &mut Reader<'_>, flags: &AgentFlags, first: &FirstContact<'_>) -> Option<Bootstrap> {
+pub(super) fn read(
+    section: &mut Reader<'_>,
+    flags: &AgentFlags,
+    first: &FirstContact<'_>,
+) -> Option<Bootstrap> {
     let ways = Ways {
         path: section.text("trust_bundle_path", Flag::new("trustBundle", &flags.trust_bundle), ""),
         url: section.text("trust_bundle_url", Flag::new("trustBundleUrl", &flags.trust_bundle_url), ""),
@@ -57,7 +62,10 @@ pub(super) fn read(section: &mut Reader<'_>, flags: &AgentFlags, first: &FirstCo
     check_socket(section, &ways, &socket);
     let url = if ways.url.value.is_empty() { None } else { read_url(section, &ways.url, &socket.value) };
     if ways.is_insecure && first.rebootstrap.is_some_and(|mode| mode != RebootstrapMode::Never) {
-        section.problem_at("insecure_bootstrap", "insecure_bootstrap option can not be used with rebootstrapping");
+        section.problem_at(
+            "insecure_bootstrap",
+            "insecure_bootstrap option can not be used with rebootstrapping",
+        );
     }
     if !is_one {
         return None;
@@ -71,7 +79,11 @@ pub(super) fn read(section: &mut Reader<'_>, flags: &AgentFlags, first: &FirstCo
     }
     let (trust_domain, format) = (first.trust_domain?.clone(), format?);
     if !ways.path.value.is_empty() {
-        return Some(Bootstrap::Fetched(Arc::new(BundleFile::new(ways.path.value.into(), format, trust_domain))));
+        return Some(Bootstrap::Fetched(Arc::new(BundleFile::new(
+            ways.path.value.into(),
+            format,
+            trust_domain,
+        ))));
     }
     let url = url?;
     Some(Bootstrap::Fetched(Arc::new(if socket.value.is_empty() {
@@ -79,7 +91,13 @@ pub(super) fn read(section: &mut Reader<'_>, flags: &AgentFlags, first: &FirstCo
     } else {
         let (server, port) = (first.server.0.to_owned(), first.server.1);
         let is_known_here = first.data_dir.join("agent-data.json").exists();
-        BundleUrl::over_unix(url, socket.value.into(), Visit { server, port, is_known_here }, format, trust_domain)
+        BundleUrl::over_unix(
+            url,
+            socket.value.into(),
+            Visit { server, port, is_known_here },
+            format,
+            trust_domain,
+        )
     })))
 }
 
@@ -142,7 +160,10 @@ fn check_socket(section: &Reader<'_>, ways: &Ways, socket: &Setting<String>) {
         section.problem(socket, "if trust_bundle_unix_socket is specified, so must be trust_bundle_url");
     }
     if !ways.workload_api.value.is_empty() {
-        section.problem(socket, "trust_bundle_unix_socket can not be used with trust_bundle_spiffe_workload_api");
+        section.problem(
+            socket,
+            "trust_bundle_unix_socket can not be used with trust_bundle_spiffe_workload_api",
+        );
     }
 }
 
@@ -158,9 +179,12 @@ fn read_url(section: &Reader<'_>, url: &Setting<String>, socket: &str) -> Option
         }
         _ => {
             let names = parsed.query().unwrap_or_default().split('&');
-            let reserved = ["spiffe-", "spire-"].into_iter().find(|prefix| names.clone().any(|n| n.starts_with(prefix)));
+            let reserved =
+                ["spiffe-", "spire-"].into_iter().find(|prefix| names.clone().any(|n| n.starts_with(prefix)));
             match reserved {
-                Some(prefix) => complain(&format!("trust_bundle_url query params can not start with {prefix}")),
+                Some(prefix) => {
+                    complain(&format!("trust_bundle_url query params can not start with {prefix}"))
+                }
                 None => return Some(parsed),
             }
         }

@@ -25,7 +25,9 @@ mod tests {
 
     #[test]
     fn trailing_zeros_are_left_out() {
-        for (seconds, want) in [(0, "0s"), (30, "30s"), (240, "4m"), (3600, "1h"), (5400, "1h30m"), (3601, "1h0m1s")] {
+        for (seconds, want) in
+            [(0, "0s"), (30, "30s"), (240, "4m"), (3600, "1h"), (5400, "1h30m"), (3601, "1h0m1s")]
+        {
             assert_eq!(short(Duration::from_secs(seconds)), want);
         }
     }

@@ -77,7 +77,9 @@ pub(super) fn cause_in_go_words(error: &FileError) -> String {
 /// Reads a file, with the environment's variables in it if the operator wants that.
 pub(super) fn read(path: &Path, expand_env: bool) -> Result<Document, LoadError> {
     let bytes = std::fs::read(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => LoadError::NotFound(std::path::absolute(path).unwrap_or_else(|_| path.into())),
+        io::ErrorKind::NotFound => {
+            LoadError::NotFound(std::path::absolute(path).unwrap_or_else(|_| path.into()))
+        }
         _ => LoadError::Unreadable { path: path.into(), source },
     })?;
     let name = path.display().to_string();
@@ -94,7 +96,8 @@ pub(super) fn read(path: &Path, expand_env: bool) -> Result<Document, LoadError>
 pub(super) fn with_first_plugins(document: &Document) -> (Document, Vec<Problem>) {
     let mut root = document.root().clone();
     repeat_listed_blocks(&mut root);
-    let is_plugins = |entry: &Entry| entry.keys.first().is_some_and(|key| key.text.eq_ignore_ascii_case("plugins"));
+    let is_plugins =
+        |entry: &Entry| entry.keys.first().is_some_and(|key| key.text.eq_ignore_ascii_case("plugins"));
     let mut superfluous = Vec::new();
     let mut has_plugins = false;
     root.entries.retain(|entry| {
@@ -139,7 +142,11 @@ fn repeat_listed_blocks(body: &mut Body) {
         match &mut entry.value.kind {
             NodeKind::List(nodes) if is_list_of_blocks(nodes) => {
                 let nodes = std::mem::take(nodes);
-                entries.extend(nodes.into_iter().map(|value| Entry { keys: entry.keys.clone(), assigned: false, value }));
+                entries.extend(nodes.into_iter().map(|value| Entry {
+                    keys: entry.keys.clone(),
+                    assigned: false,
+                    value,
+                }));
             }
             _ => entries.push(entry),
         }

@@ -24,7 +24,6 @@ mod tests;
 pub(crate) use agent::AgentSettings;
 pub(crate) use file::{LoadError, Loaded};
 pub(crate) use flags::{AgentFlags, ServerFlags};
-pub(crate) use plugins::{AgentPluginChoice, OpenPluginError, ServerPluginChoice};
 pub(crate) use process::{HealthListener, LogSettings};
 pub(crate) use server::ServerSettings;
 

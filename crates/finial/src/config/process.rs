@@ -97,7 +97,11 @@ pub(super) fn read_health(root: &mut Reader<'_>) -> Option<HealthListener> {
     }
     section.finish("health check");
     let host = host.trim_matches(['[', ']']);
-    let address = if host.contains(':') { format!("[{host}]:{}", port.value) } else { format!("{host}:{}", port.value) };
+    let address = if host.contains(':') {
+        format!("[{host}]:{}", port.value)
+    } else {
+        format!("{host}:{}", port.value)
+    };
     is_on.then_some(HealthListener { address, live_path: live.value, ready_path: ready.value })
 }
 
@@ -151,10 +155,14 @@ pub(super) fn read_feature_flags(section: &mut Reader<'_>) {
     let is_unknown = |flag: &&String| !FEATURE_FLAGS.contains(&flag.as_str());
     let unknown: Vec<&str> = flags.iter().filter(is_unknown).map(String::as_str).collect();
     if !unknown.is_empty() {
-        let message = format!("error loading feature flags: unknown feature flag(s): [{}]", unknown.join(" "));
+        let message =
+            format!("error loading feature flags: unknown feature flag(s): [{}]", unknown.join(" "));
         section.problem_at("feature_flags", message);
     }
     if flags.iter().any(|flag| flag == "wit-svid") {
-        section.problem_at("feature_flags", "wit-svid: WIT-SVIDs are not available in this version; leave the flag out");
+        section.problem_at(
+            "feature_flags",
+            "wit-svid: WIT-SVIDs are not available in this version; leave the flag out",
+        );
     }
 }

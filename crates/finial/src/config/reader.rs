@@ -119,7 +119,9 @@ impl<'d> Reader<'d> {
         let sections = self.section.labelled_pairs(name);
         let shadows = self.shadow.labelled_pairs(name);
         let pairs = sections.into_iter().zip(shadows);
-        pairs.map(|(pair, shadow)| (pair.outer, pair.inner, self.with(pair.section, shadow.section))).collect()
+        pairs
+            .map(|(pair, shadow)| (pair.outer, pair.inner, self.with(pair.section, shadow.section)))
+            .collect()
     }
 
     /// Whether the key is there.

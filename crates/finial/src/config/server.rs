@@ -56,7 +56,13 @@ pub(super) fn read(root: &mut Reader<'_>, flags: &ServerFlags) -> Option<ServerS
     let plugins = plugins::read_server(root);
     process::read_telemetry(root);
     let health = process::read_health(root);
-    Some(ServerSettings { config: config?, plugins: plugins?, data_dir: data_dir.value.into(), log: log?, health })
+    Some(ServerSettings {
+        config: config?,
+        plugins: plugins?,
+        data_dir: data_dir.value.into(),
+        log: log?,
+        health,
+    })
 }
 
 fn read_config(section: &mut Reader<'_>, flags: &ServerFlags) -> Option<ServerConfig> {
@@ -101,8 +107,15 @@ pub(super) fn read_trust_domain(section: &mut Reader<'_>, flag: Flag<'_>) -> Opt
         section.problem(&setting, "trust_domain must be configured");
         return None;
     }
-    let parsed = section.parsed(&setting, &format!("could not parse trust_domain {:?}", setting.value), TrustDomain::parse);
-    if parsed.as_ref().is_some_and(|domain| domain.as_str().len() > finial_identity::trust_domain::TRUST_DOMAIN_MAX) {
+    let parsed = section.parsed(
+        &setting,
+        &format!("could not parse trust_domain {:?}", setting.value),
+        TrustDomain::parse,
+    );
+    if parsed
+        .as_ref()
+        .is_some_and(|domain| domain.as_str().len() > finial_identity::trust_domain::TRUST_DOMAIN_MAX)
+    {
         section.warn_at(
             "trust_domain",
             "Configured trust domain name should be less than 255 characters to be SPIFFE compliant; a longer trust \
@@ -144,7 +157,9 @@ fn read_admin_ids(section: &mut Reader<'_>) -> Vec<SpiffeId> {
     for text in section.texts("admin_ids") {
         match SpiffeId::parse(&text) {
             Ok(id) => ids.push(id),
-            Err(error) => section.problem_at("admin_ids", format!("could not parse admin ID {text:?}: {error}")),
+            Err(error) => {
+                section.problem_at("admin_ids", format!("could not parse admin ID {text:?}: {error}"))
+            }
         }
     }
     ids
@@ -162,10 +177,16 @@ fn read_authority(section: &mut Reader<'_>, trust_domain: TrustDomain) -> Author
         ttl.filter(|ttl| !ttl.is_zero())
     };
     let ca_ttl = life("ca_ttl", "default CA ttl {}").unwrap_or(defaults.ca_ttl);
-    let x509 = life("default_x509_svid_ttl", "default X509 SVID ttl {}").unwrap_or(defaults.default_x509_svid_ttl);
-    let jwt_ttl = life("default_jwt_svid_ttl", "default JWT SVID ttl {}").unwrap_or(defaults.default_jwt_svid_ttl);
+    let x509 =
+        life("default_x509_svid_ttl", "default X509 SVID ttl {}").unwrap_or(defaults.default_x509_svid_ttl);
+    let jwt_ttl =
+        life("default_jwt_svid_ttl", "default JWT SVID ttl {}").unwrap_or(defaults.default_jwt_svid_ttl);
     let agent = life("agent_ttl", "agent ttl {}");
-    let lives = [("default_x509_svid_ttl", Some(x509)), ("default_jwt_svid_ttl", Some(jwt_ttl)), ("agent_ttl", agent)];
+    let lives = [
+        ("default_x509_svid_ttl", Some(x509)),
+        ("default_jwt_svid_ttl", Some(jwt_ttl)),
+        ("agent_ttl", agent),
+    ];
     for (key, ttl) in lives {
         if let Some(doubt) = ttl.and_then(|ttl| ttl::doubt(key, ttl, ca_ttl)) {
             section.warn_at(key, doubt);
@@ -266,7 +287,9 @@ fn read_proxies(section: &mut Reader<'_>) {
     let ranges = section.texts("proxy_protocol_trusted_cidrs");
     for range in &ranges {
         if !is_cidr(range) {
-            let message = format!("invalid proxy_protocol_trusted_cidrs value {range:?}: invalid CIDR address: {range}");
+            let message = format!(
+                "invalid proxy_protocol_trusted_cidrs value {range:?}: invalid CIDR address: {range}"
+            );
             section.problem_at("proxy_protocol_trusted_cidrs", message);
         }
     }
@@ -315,7 +338,8 @@ fn read_experimental(section: &mut Reader<'_>) -> Experimental {
         );
     }
     experimental.without_effect(&["events_based_cache"], INDEX_IN_MEMORY);
-    experimental.without_effect(&["wit_key_type", "wit_issuer"], "WIT-SVIDs are not available in this version");
+    experimental
+        .without_effect(&["wit_key_type", "wit_issuer"], "WIT-SVIDs are not available in this version");
     experimental.refused(
         &["auth_opa_policy_engine"],
         "a policy of your own is not available in this version; the built-in policy is that of SPIRE",

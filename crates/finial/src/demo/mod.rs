@@ -54,8 +54,7 @@ pub async fn run(afterwards: Afterwards) -> Result<()> {
     story.note(&format!("first SVID {} ms after start", since_start.as_millis()));
     let address = billing.expect("listening").await?;
 
-    let mut shop =
-        demo.start_workload("shop", &["visit", "--connect", &address, "--peer", BILLING])?;
+    let mut shop = demo.start_workload("shop", &["visit", "--connect", &address, "--peer", BILLING])?;
     let greeting = async { shop.expect("answer").await };
     let greeting = story.stage("shop and billing talk over mutual TLS, by SPIFFE ID", greeting).await?;
     story.note(&greeting);

@@ -8,9 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use finial_identity::x509::Certificate;
 use finial_identity::{Bundle, PrivateKey, SpiffeId, TrustDomain, X509Authority};
 use finial_proto::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
-use finial_proto::workload::{
-    JwtsvidRequest, ValidateJwtsvidRequest, X509svidRequest, X509svidResponse,
-};
+use finial_proto::workload::{JwtsvidRequest, ValidateJwtsvidRequest, X509svidRequest, X509svidResponse};
 use finial_runtime::clock::SystemClock;
 use finial_wire::channel::{ChannelOptions, UnixTarget, unix_channel};
 use finial_wire::listen::{Listener, TcpOptions, TlsConnection, TlsListener};
@@ -52,6 +50,25 @@ pub enum Role {
     },
     /// Asks who it is.
     Introduce,
+}
+
+/// Reads the words of the command line: a role, its details, and `--socket PATH`.
+pub fn read(words: &[String]) -> Result<(PathBuf, Role)> {
+    let (role, details) = words.split_first().ok_or_else(|| anyhow!("no role"))?;
+    let detail = |name: &str| {
+        let at = details.iter().position(|word| word == name).map(|at| at + 1);
+        at.and_then(|at| details.get(at)).ok_or_else(|| anyhow!("{name} is missing"))
+    };
+    let role = match role.as_str() {
+        "serve" => Role::Serve { peer: SpiffeId::parse(detail("--peer")?)? },
+        "visit" => {
+            Role::Visit { address: detail("--connect")?.parse()?, peer: SpiffeId::parse(detail("--peer")?)? }
+        }
+        "token" => Role::Token { audience: detail("--audience")?.clone() },
+        "introduce" => Role::Introduce,
+        other => bail!("unknown role {other:?}"),
+    };
+    Ok((PathBuf::from(detail("--socket")?), role))
 }
 
 /// Plays a role.

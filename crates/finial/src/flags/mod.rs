@@ -14,7 +14,7 @@ mod values;
 mod tests;
 
 pub(crate) use parse::{FlagError, parse};
-pub(crate) use usage::usage;
+pub(crate) use usage::{describe, usage};
 pub(crate) use values::Values;
 
 use crate::output::Format;
@@ -77,8 +77,11 @@ enum Value {
 }
 
 /// The flag that says how results are printed.
-pub(crate) const OUTPUT: Flag =
-    Flag { name: "output", kind: Kind::Format, help: "Desired output format (pretty, json); default: pretty." };
+pub(crate) const OUTPUT: Flag = Flag {
+    name: "output",
+    kind: Kind::Format,
+    help: "Desired output format (pretty, json); default: pretty.",
+};
 
 /// A flag that takes any text and is empty by default.
 pub(crate) const fn text(name: &'static str, help: &'static str) -> Flag {

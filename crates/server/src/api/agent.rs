@@ -3,6 +3,7 @@
 use super::Rooms;
 use super::gate::Admitted;
 use super::page::Page;
+use super::refuse;
 use crate::authority::IssuedX509;
 use crate::nodes::{AttestationRequest, TokenRequest};
 use crate::registry::{NodeFilter, SelectorMatch};
@@ -19,7 +20,6 @@ use finial_proto::server::agent::{
     count_agents_request, list_agents_request,
 };
 use finial_proto::types;
-use super::refuse;
 use finial_wire::convert::agents::agent_to_proto;
 use finial_wire::convert::ids::{agent_from_proto, id_to_proto, workload_from_proto};
 use finial_wire::convert::selectors::{SetMatch, selectors_from_proto};
@@ -240,9 +240,10 @@ struct Dialogue {
 
 impl Dialogue {
     async fn run(mut self, rooms: &Rooms, peer: Option<std::net::IpAddr>) -> Result<(), Status> {
-        let first = self.requests.message().await.map_err(|e| {
-            Status::invalid_argument(format!("failed to receive request from stream: {e}"))
-        })?;
+        let first =
+            self.requests.message().await.map_err(|e| {
+                Status::invalid_argument(format!("failed to receive request from stream: {e}"))
+            })?;
         let params = match first.and_then(|request| request.step) {
             Some(Asked::Params(params)) => Some(params),
             _ => None,
@@ -250,10 +251,8 @@ impl Dialogue {
         let request = read_params(params, peer)
             .map_err(|e| Status::invalid_argument(format!("malformed param: {e}")))?;
         let attested = rooms.nodes.attest(request, &mut self).await.map_err(refuse)?;
-        let result = AttestResult {
-            svid: Some(svid_to_proto(&attested.svid)),
-            reattestable: attested.can_reattest,
-        };
+        let result =
+            AttestResult { svid: Some(svid_to_proto(&attested.svid)), reattestable: attested.can_reattest };
         let sent = self.answers.send(AttestAgentResponse { step: Some(Answered::Result(result)) }).await;
         sent.map_err(|_| Status::internal("failed to send response over stream"))
     }

@@ -2,6 +2,7 @@
 
 use super::Rooms;
 use super::page::Page;
+use super::refuse;
 use async_trait::async_trait;
 use finial_identity::{Bundle as TrustBundle, Code, Failure, TrustDomain};
 use finial_plugin::datastore::{BundleChange, BundleDeletion, BundleParts};
@@ -18,7 +19,6 @@ use finial_proto::server::bundle::{
     batch_set_federated_bundle_response, batch_update_federated_bundle_response,
 };
 use finial_proto::types;
-use super::refuse;
 use finial_wire::convert::bundles;
 use finial_wire::status::{ToStatus, item_ok, item_status};
 use std::sync::Arc;
@@ -135,7 +135,10 @@ impl Bundle for BundleService {
         Ok(Response::new(CountBundlesResponse { count: i32::try_from(count).unwrap_or(i32::MAX) }))
     }
 
-    async fn get_bundle(&self, request: Request<GetBundleRequest>) -> Result<Response<types::Bundle>, Status> {
+    async fn get_bundle(
+        &self,
+        request: Request<GetBundleRequest>,
+    ) -> Result<Response<types::Bundle>, Status> {
         let bundle = self.rooms.own_bundle.current();
         let mask = request.into_inner().output_mask;
         Ok(Response::new(bundles::bundle_to_proto(&bundle, mask.as_ref())))
@@ -264,10 +267,8 @@ impl Bundle for BundleService {
         let mut results = Vec::with_capacity(request.trust_domains.len());
         for trust_domain in request.trust_domains {
             let status = item_status(&self.delete(&trust_domain, mode).await);
-            results.push(batch_delete_federated_bundle_response::Result {
-                status: Some(status),
-                trust_domain,
-            });
+            results
+                .push(batch_delete_federated_bundle_response::Result { status: Some(status), trust_domain });
         }
         Ok(Response::new(BatchDeleteFederatedBundleResponse { results }))
     }

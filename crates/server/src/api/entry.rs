@@ -3,6 +3,7 @@
 use super::Rooms;
 use super::gate::Admitted;
 use super::page::Page;
+use super::refuse;
 use super::sync;
 use crate::registry::filter::SetFilter;
 use crate::registry::{Admitted as AdmittedEntry, EntryFilter};
@@ -19,7 +20,6 @@ use finial_proto::server::entry::{
     count_entries_request, list_entries_request,
 };
 use finial_proto::types;
-use super::refuse;
 use finial_wire::convert::entries::{EntryOperation, draft_from_proto, entry_to_proto, merge_entry};
 use finial_wire::convert::ids::{member_from_proto, workload_from_proto};
 use finial_wire::convert::selectors::{federation_filter, selector_filter};
@@ -245,8 +245,7 @@ impl Entry for EntryService {
                 Ok(entry) => (item_ok(), Some(entry)),
                 Err(failure) => (failure.to_item_status(), None),
             };
-            let entry =
-                entry.map(|entry| entry_to_proto(&entry.value, request.output_mask.as_ref()));
+            let entry = entry.map(|entry| entry_to_proto(&entry.value, request.output_mask.as_ref()));
             results.push(batch_update_entry_response::Result { status: Some(status), entry });
         }
         Ok(Response::new(BatchUpdateEntryResponse { results }))

@@ -176,8 +176,7 @@ impl Rules {
     }
 
     fn is_admin(&self, id: &SpiffeId) -> bool {
-        self.admin_ids.contains(id)
-            || self.registry.entries_of(id).iter().any(|entry| entry.value.spec.admin)
+        self.admin_ids.contains(id) || self.registry.entries_of(id).iter().any(|entry| entry.value.spec.admin)
     }
 
     fn is_downstream(&self, id: &SpiffeId) -> bool {

@@ -3,6 +3,7 @@
 use super::Rooms;
 use super::agent::{limited, svid_to_proto};
 use super::gate::Admitted;
+use super::refuse;
 use crate::authority::{IssuedJwt, IssuedX509, JtiSwitch, JwtRequest, MintX509};
 use crate::registry::AuthorizedEntries;
 use async_trait::async_trait;
@@ -17,7 +18,6 @@ use finial_proto::server::svid::{
     NewJwtsvidResponse, NewX509svidParams, batch_new_x509svid_response,
 };
 use finial_proto::types;
-use super::refuse;
 use finial_wire::convert::ids::{id_to_proto, workload_from_proto};
 use finial_wire::status::{ToStatus, item_ok};
 use std::sync::Arc;
@@ -50,8 +50,7 @@ impl SvidService {
             return Err(Failure::invalid("missing CSR"));
         }
         let entry = find(authorized, &param.entry_id)?;
-        let csr =
-            Csr::parse(&param.csr).map_err(|e| Failure::invalid(format!("malformed CSR: {e}")))?;
+        let csr = Csr::parse(&param.csr).map_err(|e| Failure::invalid(format!("malformed CSR: {e}")))?;
         csr.verify_signature().map_err(|e| Failure::invalid(format!("invalid CSR signature: {e}")))?;
         let svid = self.rooms.authority.issue_workload_x509(&entry.spec, &csr.public_key).await?;
         debug!(
@@ -67,13 +66,8 @@ impl SvidService {
     async fn mint_x509_svid(&self, request: MintX509svidRequest) -> Result<IssuedX509, Failure> {
         let (id, csr) = self.read_mint_csr(&request.csr)?;
         let ttl = u64::try_from(request.ttl).ok().filter(|ttl| *ttl > 0).map(Duration::from_secs);
-        let wish = MintX509 {
-            id,
-            key: csr.public_key,
-            dns_names: csr.dns_names,
-            raw_subject: csr.raw_subject,
-            ttl,
-        };
+        let wish =
+            MintX509 { id, key: csr.public_key, dns_names: csr.dns_names, raw_subject: csr.raw_subject, ttl };
         self.rooms.authority.mint_x509(wish).await
     }
 
@@ -93,8 +87,7 @@ impl SvidService {
         let id = SpiffeId::parse(uri).map_err(|e| invalid(&e))?;
         self.rooms.trust_domain.require_workload(&id).map_err(|e| invalid(&e))?;
         for name in &csr.dns_names {
-            validate_dns_name(name)
-                .map_err(|e| Failure::invalid(format!("CSR DNS name is invalid: {e}")))?;
+            validate_dns_name(name).map_err(|e| Failure::invalid(format!("CSR DNS name is invalid: {e}")))?;
         }
         check_wildcard_overlap(&csr.dns_names).map_err(|e| {
             let what = "CSR DNS name contains a wildcard that covers another non-wildcard name";
@@ -111,9 +104,7 @@ impl SvidService {
         jti: JtiSwitch,
     ) -> Result<types::Jwtsvid, Failure> {
         let trust_domain = &self.rooms.trust_domain;
-        trust_domain
-            .require_workload(id)
-            .map_err(|e| Failure::invalid(format!("invalid SPIFFE ID: {e}")))?;
+        trust_domain.require_workload(id).map_err(|e| Failure::invalid(format!("invalid SPIFFE ID: {e}")))?;
         if audience.is_empty() {
             return Err(Failure::invalid("at least one audience is required"));
         }

@@ -39,8 +39,10 @@ impl Journal {
     pub(super) async fn load(store: Arc<dyn JournalStore>, keys: &Keys) -> Result<Self, AuthorityError> {
         debug!("Loading journal from datastore");
         let rows = store.journal_list().await.map_err(AuthorityError::LoadJournal)?;
-        let key_ids: Vec<String> =
-            keys.values().map(|key| AuthorityId::from_subject_key_id(&key.public_key().key_id()).to_string()).collect();
+        let key_ids: Vec<String> = keys
+            .values()
+            .map(|key| AuthorityId::from_subject_key_id(&key.public_key().key_id()).to_string())
+            .collect();
         // Should a crash ever have left two, the younger knows more.
         let own = rows.into_iter().rev().find(|row| key_ids.contains(&row.active_x509_authority_id));
         let mut journal = Self {
@@ -53,8 +55,8 @@ impl Journal {
         match own {
             Some(row) => {
                 let decoded = Entries::decode(row.data.as_slice());
-                journal.entries = decoded
-                    .map_err(|source| AuthorityError::DecodeJournal { row_id: row.row_id, source })?;
+                journal.entries =
+                    decoded.map_err(|source| AuthorityError::DecodeJournal { row_id: row.row_id, source })?;
                 journal.row_id = Some(row.row_id);
                 journal.active_x509 = row.active_x509_authority_id;
             }

@@ -28,9 +28,10 @@ pub(super) struct Workshop {
 }
 
 impl Authority {
-    /// Takes all steps that are due. JWT authorities wait until there is an X.509 one, for without it the
+    /// Saves what could not be saved before and takes all steps that are due. JWT authorities wait until there is an X.509 one, for without it the
     /// journal could not be saved.
     pub(super) async fn rotate(&self, workshop: &mut Workshop) -> Result<(), AuthorityError> {
+        self.save(workshop).await;
         let x509 = self.rotate_x509(workshop).await;
         if let Err(error) = &x509 {
             error!(error = %chain(error), "Unable to rotate X509 CA");
@@ -42,7 +43,6 @@ impl Authority {
         if let Err(error) = &jwt {
             error!(error = %chain(error), "Unable to rotate JWT key");
         }
-        self.save(workshop).await;
         x509.map_err(AuthorityError::RotateX509).and(jwt.map_err(AuthorityError::RotateJwt))
     }
 
@@ -140,8 +140,7 @@ impl Authority {
         let key = self.keys.key_generate(&key_id::<JwtKey>(slot), self.config.jwt_key_type).await;
         let key = key.map_err(PrepareError::Key)?;
         let expires_at = template::end(now, self.config.ca_ttl, None);
-        let authority =
-            JwtKey::new(key, &random_key_id()?, expires_at).map_err(PrepareError::Header)?;
+        let authority = JwtKey::new(key, &random_key_id()?, expires_at).map_err(PrepareError::Header)?;
         let jwt = vec![authority.to_bundle()];
         let appended = self.own_bundle.apply(BundleChange::Append { x509: Vec::new(), jwt }).await;
         if !authority.is_trusted_by(&*appended.map_err(PrepareError::Publish)?) {

@@ -3,9 +3,10 @@
 //! For the API, which issues SVIDs through [`Authority`], and for the assembly, which has it look after
 //! itself every [`ROTATE_EVERY`]. Who may have which SVID is decided elsewhere.
 //!
-//! `template` says what is signed, `rotation` when authorities change and `slot` what operators may do with
-//! them, all three pure; `signing` holds keys with what can be computed once for all that they sign; `issue`
-//! signs; `lifecycle` prepares and activates; `journal` and `recover` bring authorities over a restart.
+//! `template` says what is signed, `rotation` when authorities change, `slot` where they are and `rules` what
+//! operators may do with them, all four pure; `signing` holds keys with what can be computed once for all
+//! that they sign; `issue` signs; `lifecycle` prepares and activates; `operator` does what people ask for;
+//! `journal` and `recover` bring authorities over a restart.
 //!
 //! Readers take a snapshot and never wait; preparing and activating is done by one task at a time. An
 //! authority signs only while it has not ended and the bundle has it, untainted.
@@ -19,6 +20,7 @@ mod operator;
 mod own_identity;
 mod recover;
 mod rotation;
+mod rules;
 mod signing;
 mod slot;
 mod template;
@@ -55,7 +57,9 @@ pub const PRUNE_JOURNALS_EVERY: Duration = Duration::from_secs(8 * 60 * 60);
 pub const OWN_IDENTITY_EVERY: Duration = Duration::from_secs(5);
 
 /// The span of log lines about authorities.
-const LOG: fn() -> Span = || tracing::error_span!("-", subsystem_name = "ca_manager");
+fn log_span() -> Span {
+    tracing::error_span!("-", subsystem_name = "ca_manager")
+}
 
 /// The signing authorities of this server.
 pub struct Authority {
@@ -115,7 +119,7 @@ impl Authority {
             authority.begin().await?;
             Ok(authority)
         }
-        .instrument(LOG())
+        .instrument(log_span())
         .await
     }
 
@@ -132,13 +136,13 @@ impl Authority {
     /// meanwhile.
     pub async fn rotate_if_due(&self) -> Result<(), AuthorityError> {
         let mut workshop = self.workshop.lock().await;
-        self.rotate(&mut workshop).instrument(LOG()).await
+        self.rotate(&mut workshop).instrument(log_span()).await
     }
 
     /// Removes the journals of servers that are gone.
     pub async fn prune_journals(&self) -> Result<(), AuthorityError> {
         let (store, own_row) = self.workshop.lock().await.journal.place();
-        let pruned = journal::prune(&*store, own_row, self.clock.now()).instrument(LOG()).await;
+        let pruned = journal::prune(&*store, own_row, self.clock.now()).instrument(log_span()).await;
         pruned.map_err(AuthorityError::PruneJournals)
     }
 

@@ -1,11 +1,11 @@
 //! What operators may do with signing authorities: look, prepare, activate, taint, revoke.
 //!
-//! The rules and their texts are in [`super::slot`]; here they meet bundle and journal. Every method decides
+//! The rules and their texts are in `rules`; here they meet bundle and journal. Every method decides
 //! and acts while nobody else can: two operators cannot cross.
 
 use super::error::PrepareError;
 use super::slot::{AuthorityInfo, AuthorityState, Place};
-use super::{Authority, LOG};
+use super::{Authority, log_span};
 use finial_identity::{AuthorityId, Failure};
 use finial_plugin::datastore::BundleChange;
 use finial_runtime::logging::chain;
@@ -26,7 +26,7 @@ impl Authority {
     pub async fn prepare_x509_authority(&self) -> Result<AuthorityInfo, Failure> {
         let mut workshop = self.workshop.lock().await;
         workshop.x509.may_prepare()?;
-        let prepared = self.prepare_x509(&mut workshop, Place::Next).instrument(LOG()).await;
+        let prepared = self.prepare_x509(&mut workshop, Place::Next).instrument(log_span()).await;
         prepared.map_err(|error| not_prepared("X.509", &error))?;
         shown(workshop.x509.state().prepared)
     }
@@ -35,7 +35,7 @@ impl Authority {
     pub async fn activate_x509_authority(&self, id: &AuthorityId) -> Result<AuthorityInfo, Failure> {
         let mut workshop = self.workshop.lock().await;
         workshop.x509.may_activate(id)?;
-        self.activate_x509(&mut workshop).instrument(LOG()).await;
+        self.activate_x509(&mut workshop).instrument(log_span()).await;
         shown(workshop.x509.state().active)
     }
 
@@ -65,7 +65,7 @@ impl Authority {
         self.require_jwt()?;
         let mut workshop = self.workshop.lock().await;
         workshop.jwt.may_prepare()?;
-        let prepared = self.prepare_jwt(&mut workshop, Place::Next).instrument(LOG()).await;
+        let prepared = self.prepare_jwt(&mut workshop, Place::Next).instrument(log_span()).await;
         prepared.map_err(|error| not_prepared("JWT", &error))?;
         shown(workshop.jwt.state().prepared)
     }
@@ -75,7 +75,7 @@ impl Authority {
         self.require_jwt()?;
         let mut workshop = self.workshop.lock().await;
         workshop.jwt.may_activate(id)?;
-        self.activate_jwt(&mut workshop).instrument(LOG()).await;
+        self.activate_jwt(&mut workshop).instrument(log_span()).await;
         shown(workshop.jwt.state().active)
     }
 

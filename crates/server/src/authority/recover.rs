@@ -8,7 +8,7 @@ use super::journal::{Journal, Keys};
 use super::signing::{JwtKey, X509Ca};
 use super::slot::{Held, SigningAuthority, Slot, SlotId, SlotPair, Stage, key_id};
 use finial_identity::x509::Certificate;
-use finial_identity::{AuthorityId, Bundle, PublicKey, UnixTime};
+use finial_identity::{Bundle, PublicKey, UnixTime};
 use finial_plugin::key_manager::SigningKey;
 use finial_proto::journal::{JwtKeyEntry, Status, X509caEntry};
 use std::sync::Arc;

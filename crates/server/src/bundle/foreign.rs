@@ -87,7 +87,8 @@ impl ForeignBundles {
         let writes = {
             let memory = self.memory();
             let kept = memory.bundles.get(trust_domain);
-            let is_fresh = |kept: &&Kept| now.duration_since(kept.checked_at).is_ok_and(|age| age < FRESH_FOR);
+            let is_fresh =
+                |kept: &&Kept| now.duration_since(kept.checked_at).is_ok_and(|age| age < FRESH_FOR);
             if let Some(kept) = kept.filter(is_fresh) {
                 return Ok(Some(Arc::clone(&kept.bundle)));
             }

@@ -7,6 +7,7 @@ mod trust;
 pub use signer::ServerIdentity;
 pub use trust::ServerTrust;
 
+use crate::api::Rooms;
 use crate::api::agent::AgentService;
 use crate::api::bundle::BundleService;
 use crate::api::debug::DebugService;
@@ -15,7 +16,6 @@ use crate::api::gate::Gate;
 use crate::api::health::HealthService;
 use crate::api::logger::LoggerService;
 use crate::api::svid::SvidService;
-use crate::api::Rooms;
 use finial_proto::server::agent::agent_server::AgentServer;
 use finial_proto::server::bundle::bundle_server::BundleServer;
 use finial_proto::server::debug::debug_server::DebugServer;

@@ -80,7 +80,9 @@ impl Nodes {
     }
 
     fn check_agent_id(&self, id: &SpiffeId, attestor: &str) -> Result<(), Failure> {
-        self.trust_domain.require_member(id).map_err(|e| Failure::internal(format!("invalid agent ID: {e}")))?;
+        self.trust_domain
+            .require_member(id)
+            .map_err(|e| Failure::internal(format!("invalid agent ID: {e}")))?;
         if *id == self.trust_domain.server_id() {
             return Err(Failure::internal("agent ID cannot collide with the server ID"));
         }

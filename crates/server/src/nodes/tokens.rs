@@ -2,9 +2,7 @@
 
 use super::Nodes;
 use super::attest::JOIN_TOKEN;
-use finial_identity::{
-    EntryDraft, EntrySpec, Failure, Selector, SpiffeId, UnixTime,
-};
+use finial_identity::{EntryDraft, EntrySpec, Failure, Selector, SpiffeId, UnixTime};
 use finial_plugin::datastore::JoinToken;
 use finial_plugin::node_attestor::Attestation;
 use uuid::Uuid;
@@ -52,11 +50,7 @@ impl Nodes {
         if token.expires_at < UnixTime::from(self.clock.now()) {
             return Err(Failure::invalid("join token expired"));
         }
-        Ok(Attestation {
-            agent_id: self.token_agent_id(value)?,
-            selectors: vec![],
-            can_reattest: false,
-        })
+        Ok(Attestation { agent_id: self.token_agent_id(value)?, selectors: vec![], can_reattest: false })
     }
 
     fn token_agent_id(&self, value: &str) -> Result<SpiffeId, Failure> {
@@ -86,7 +80,6 @@ impl Nodes {
         let drafts = vec![EntryDraft { id: None, spec }];
         let admitted = self.registry.create_entries(drafts, self.clock.now()).await;
         let verdict = admitted.and_then(|mut all| all.pop().transpose()).map(|_| ());
-        verdict
-            .map_err(|e| Failure::internal(format!("failed to create join token registration entry: {e}")))
+        verdict.map_err(|e| Failure::internal(format!("failed to create join token registration entry: {e}")))
     }
 }

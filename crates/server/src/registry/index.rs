@@ -83,10 +83,7 @@ impl Index {
         let (id, spec) = (&entry.value.id, &entry.value.spec);
         self.entries.insert(id.clone(), Arc::clone(&entry));
         self.entries_by_row.insert(entry.row_id, Arc::clone(&entry));
-        self.by_spiffe_id
-            .entry(spec.spiffe_id.clone())
-            .or_default()
-            .insert(id.clone(), Arc::clone(&entry));
+        self.by_spiffe_id.entry(spec.spiffe_id.clone()).or_default().insert(id.clone(), Arc::clone(&entry));
         if spec.parent_id == self.server_id {
             if let Some(selector) = self.rarest_alias_selector(&spec.selectors) {
                 self.aliases.entry(selector).or_default().insert(id.clone(), Arc::clone(&entry));
@@ -167,8 +164,7 @@ impl Index {
         filter: &'a EntryFilter,
         after_row: i64,
     ) -> Box<dyn Iterator<Item = &'a IndexedEntry> + 'a> {
-        let wanted =
-            move |entry: &&IndexedEntry| entry.row_id > after_row && filter.accepts(&entry.value);
+        let wanted = move |entry: &&IndexedEntry| entry.row_id > after_row && filter.accepts(&entry.value);
         match &filter.spiffe_id {
             Some(id) => Box::new(self.entries_of(id).filter(wanted)),
             None => {

@@ -143,12 +143,7 @@ impl Registry {
     }
 
     /// Changes an agent.
-    pub async fn change_node(
-        &self,
-        id: &SpiffeId,
-        change: NodeChange,
-        now: SystemTime,
-    ) -> StoreResult<()> {
+    pub async fn change_node(&self, id: &SpiffeId, change: NodeChange, now: SystemTime) -> StoreResult<()> {
         let _order = self.writer.lock().await;
         let row = self.store.node_change(id, change, now).await?;
         self.write().put_node(row);
@@ -260,4 +255,3 @@ impl Registry {
         &self.store
     }
 }
-

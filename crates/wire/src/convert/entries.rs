@@ -10,8 +10,8 @@ use finial_identity::entry::{EntryIdError, HINT_MAX};
 use finial_identity::selector::SelectorError;
 use finial_identity::spiffe_id::SpiffeIdError;
 use finial_identity::{
-    AdditionalAttributes, EntryDraft, EntryId, EntrySpec, Failure, RegistrationEntry, Selector, TrustDomain,
-    UnixTime,
+    AdditionalAttributes, EntryDraft, EntryId, EntrySpec, Failure, GrantedEntry, RegistrationEntry, Selector,
+    TrustDomain, UnixTime,
 };
 use finial_proto::types::{self, entry::AdditionalAttributes as ProtoAttributes};
 
@@ -277,28 +277,22 @@ fn merge_plain(spec: &mut EntrySpec, entry: &types::Entry, mask: &types::EntryMa
     }
 }
 
-/// An admitted entry as a server sent it to an agent. Only what must hold of any entry is checked, for the
-/// server has admitted it: an agent that refused one more would be an outage.
-pub fn entry_from_proto(entry: &types::Entry) -> Result<RegistrationEntry, FieldError> {
-    Ok(RegistrationEntry {
+/// An entry as a server granted it to an agent. Only what must hold of any entry is checked, for the server has
+/// admitted it: an agent that refused one more would be an outage. `parent_id`, lifetimes and DNS names are not
+/// read; agents do not ask for them.
+pub fn granted_from_proto(entry: &types::Entry) -> Result<GrantedEntry, FieldError> {
+    Ok(GrantedEntry {
         id: EntryId::parse(&*entry.id).map_err(FieldError::Id)?,
+        spiffe_id: id_from_proto(entry.spiffe_id.as_ref()).map_err(FieldError::SpiffeId)?,
+        selectors: selectors_from_proto(&entry.selectors)?,
+        federates_with: federates_with(entry)?,
+        admin: entry.admin,
+        downstream: entry.downstream,
         revision: entry.revision_number,
         created_at: UnixTime::from_seconds(entry.created_at),
-        spec: EntrySpec {
-            spiffe_id: id_from_proto(entry.spiffe_id.as_ref()).map_err(FieldError::SpiffeId)?,
-            parent_id: id_from_proto(entry.parent_id.as_ref()).map_err(FieldError::ParentId)?,
-            selectors: selectors_from_proto(&entry.selectors)?,
-            x509_svid_ttl: entry.x509_svid_ttl,
-            jwt_svid_ttl: entry.jwt_svid_ttl,
-            federates_with: federates_with(entry)?,
-            admin: entry.admin,
-            downstream: entry.downstream,
-            expires_at: expiry(entry),
-            dns_names: entry.dns_names.clone(),
-            store_svid: entry.store_svid,
-            hint: entry.hint.clone(),
-            additional: entry.additional_attributes.map(attributes_from_proto),
-        },
+        store_svid: entry.store_svid,
+        hint: entry.hint.clone(),
+        additional: entry.additional_attributes.map(attributes_from_proto).unwrap_or_default(),
     })
 }
 

@@ -5,7 +5,7 @@ use super::ids::{self, id_from_proto, id_to_proto, member_from_proto, workload_f
 use super::selectors::*;
 use super::svids::*;
 use finial_identity::{
-    AgentSerial, AttestedNode, Bundle, EntryId, EntrySpec, JwtAuthority, KeyType, PrivateKey,
+    AgentSerial, AttestedNode, Bundle, EntryId, EntrySpec, GrantedEntry, JwtAuthority, KeyType, PrivateKey,
     RegistrationEntry, Selector, SpiffeId, TrustDomain, UnixTime, WitAuthority,
 };
 use finial_proto::types::{self, entry::AdditionalAttributes};
@@ -162,10 +162,36 @@ fn admitted() -> RegistrationEntry {
     }
 }
 
+/// What an agent sees of an entry.
+fn granted(entry: &RegistrationEntry) -> GrantedEntry {
+    let RegistrationEntry { id, revision, created_at, spec } = entry.clone();
+    GrantedEntry {
+        id,
+        spiffe_id: spec.spiffe_id,
+        selectors: spec.selectors,
+        federates_with: spec.federates_with,
+        admin: spec.admin,
+        downstream: spec.downstream,
+        revision,
+        created_at,
+        store_svid: spec.store_svid,
+        hint: spec.hint,
+        additional: spec.additional.unwrap_or_default(),
+    }
+}
+
+/// Agents leave out of their mask what only the server needs.
+#[test]
+fn granted_entries_need_no_parent() {
+    let masked = types::EntryMask { parent_id: false, ..ENTRY_MASK_ALL };
+    let sent = entry_to_proto(&admitted(), Some(&masked));
+    assert_eq!(granted_from_proto(&sent).unwrap(), granted(&admitted()));
+}
+
 #[test]
 fn entries_round_trip() {
     assert_eq!(entry_to_proto(&admitted(), None), full_entry());
-    assert_eq!(entry_from_proto(&full_entry()).unwrap(), admitted());
+    assert_eq!(granted_from_proto(&full_entry()).unwrap(), granted(&admitted()));
     let sent = spec_to_proto(Some(&admitted().id), &admitted().spec);
     assert_eq!(sent, types::Entry { revision_number: 0, created_at: 0, ..full_entry() });
 }
@@ -497,10 +523,10 @@ proptest! {
                 spec: draft.spec.clone(),
             };
             let sent = entry_to_proto(&entry, None);
-            prop_assert_eq!(entry_from_proto(&sent).unwrap(), entry);
+            prop_assert_eq!(granted_from_proto(&sent).unwrap(), granted(&entry));
             prop_assert_eq!(merge_entry(&domain(), &draft.spec, Some(&sent), None), Ok(draft.spec));
         }
-        let _ = entry_from_proto(&entry);
+        let _ = granted_from_proto(&entry);
         let merged = merge_entry(&domain(), &admitted().spec, Some(&entry), Some(&mask));
         if bits & 0x5fff == 0 {
             prop_assert_eq!(merged, Ok(admitted().spec));

@@ -2,11 +2,11 @@
 
 use super::world::{Authority, Plan, World, with_header};
 use expect_test::{Expect, expect};
+use finial_proto::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use finial_proto::workload::{
     JwtBundlesRequest, JwtsvidRequest, ValidateJwtsvidRequest, WitBundlesRequest, WitsvidRequest,
     X509BundlesRequest, X509svidRequest, X509svidResponse,
 };
-use finial_proto::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use std::fmt::Write as _;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -43,13 +43,14 @@ async fn first<T>(stream: Result<Response<Streaming<T>>, Status>) -> Result<T, S
     stream?.into_inner().message().await.map(|message| message.expect("a message"))
 }
 
-async fn unary<T>(
-    answer: impl Future<Output = Result<Response<T>, Status>>,
-) -> Result<T, Status> {
+async fn unary<T>(answer: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Status> {
     answer.await.map(Response::into_inner)
 }
 
-async fn fetch_with(client: &mut Client, headers: &[(&'static str, &str)]) -> Result<X509svidResponse, Status> {
+async fn fetch_with(
+    client: &mut Client,
+    headers: &[(&'static str, &str)],
+) -> Result<X509svidResponse, Status> {
     let mut request = Request::new(X509svidRequest {});
     for (name, value) in headers {
         request.metadata_mut().append(*name, value.parse().unwrap());
@@ -102,7 +103,10 @@ async fn validations(own: &Authority, client: &mut Client, rows: &mut Rows) {
         ("tampered", "a", &tampered),
     ] {
         let request = ValidateJwtsvidRequest { audience: audience.to_owned(), svid: svid.to_owned() };
-        rows.add(&format!("ValidateJWTSVID {name}"), unary(client.validate_jwtsvid(with_header(request))).await);
+        rows.add(
+            &format!("ValidateJWTSVID {name}"),
+            unary(client.validate_jwtsvid(with_header(request))).await,
+        );
     }
 }
 
@@ -167,10 +171,76 @@ async fn check(plan: Plan, expected: Expect) {
 
 #[tokio::test]
 async fn caller_with_two_identities() {
-    check(Plan::default(), expect![""]).await;
+    check(Plan::default(), expect![[r#"
+        FetchX509SVID no header                              INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header "false"                         INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header "TRUE"                          INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header ""                              INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header "true "                         INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header twice                           INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header true + other                    OK X509svidResponse
+        ValidateJWTSVID no header                            INVALID_ARGUMENT | security header missing from request
+        FetchX509Bundles                                     OK X509BundlesResponse
+        FetchJWTBundles                                      OK JwtBundlesResponse
+        FetchJWTSVID ok                                      OK JwtsvidResponse
+        FetchJWTSVID one id                                  OK JwtsvidResponse
+        FetchJWTSVID no audience                             INVALID_ARGUMENT | audience must be specified
+        FetchJWTSVID audience [""]                           INVALID_ARGUMENT | audience must be specified
+        FetchJWTSVID audience ["","a"]                       OK JwtsvidResponse
+        FetchJWTSVID bad id                                  INVALID_ARGUMENT | invalid requested SPIFFE ID: scheme is missing or invalid
+        FetchJWTSVID upper td                                INVALID_ARGUMENT | invalid requested SPIFFE ID: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores
+        FetchJWTSVID unauthorized id                         PERMISSION_DENIED | no identity issued
+        FetchJWTSVID foreign td id                           PERMISSION_DENIED | no identity issued
+        ValidateJWTSVID empty audience                       INVALID_ARGUMENT | audience must be specified
+        ValidateJWTSVID empty svid                           INVALID_ARGUMENT | svid must be specified
+        ValidateJWTSVID garbage                              INVALID_ARGUMENT | unable to parse JWT token: go-jose/go-jose: compact JWS format must have three parts
+        ValidateJWTSVID ok                                   OK ValidateJwtsvidResponse
+        ValidateJWTSVID other aud                            INVALID_ARGUMENT | expected audience in ["zzz"] (audience=["a" "b"])
+        ValidateJWTSVID tampered                             INVALID_ARGUMENT | go-jose/go-jose: error in cryptographic primitive
+        FetchWITSVID                                         UNIMPLEMENTED | fetching WIT-SVIDs is not implemented
+        FetchWITBundles                                      UNIMPLEMENTED | fetching WIT bundles is not implemented
+        Nope                                                 UNIMPLEMENTED | unknown method Nope for service SpiffeWorkloadAPI
+        reflection ["SpiffeWorkloadAPI", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
+        reflection ["SpiffeWorkloadAPI", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
+        health                                               OK HealthCheckResponse
+        health x                                             INVALID_ARGUMENT | per-service health is not supported
+    "#]]).await;
 }
 
 #[tokio::test]
 async fn caller_without_identity() {
-    check(Plan::stranger(), expect![""]).await;
+    check(Plan::stranger(), expect![[r#"
+        FetchX509SVID no header                              INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header "false"                         INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header "TRUE"                          INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header ""                              INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header "true "                         INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header twice                           INVALID_ARGUMENT | security header missing from request
+        FetchX509SVID header true + other                    PERMISSION_DENIED | no identity issued
+        ValidateJWTSVID no header                            INVALID_ARGUMENT | security header missing from request
+        FetchX509Bundles                                     PERMISSION_DENIED | no identity issued
+        FetchJWTBundles                                      PERMISSION_DENIED | no identity issued
+        FetchJWTSVID ok                                      PERMISSION_DENIED | no identity issued
+        FetchJWTSVID one id                                  PERMISSION_DENIED | no identity issued
+        FetchJWTSVID no audience                             INVALID_ARGUMENT | audience must be specified
+        FetchJWTSVID audience [""]                           PERMISSION_DENIED | no identity issued
+        FetchJWTSVID audience ["","a"]                       PERMISSION_DENIED | no identity issued
+        FetchJWTSVID bad id                                  INVALID_ARGUMENT | invalid requested SPIFFE ID: scheme is missing or invalid
+        FetchJWTSVID upper td                                INVALID_ARGUMENT | invalid requested SPIFFE ID: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores
+        FetchJWTSVID unauthorized id                         PERMISSION_DENIED | no identity issued
+        FetchJWTSVID foreign td id                           PERMISSION_DENIED | no identity issued
+        ValidateJWTSVID empty audience                       INVALID_ARGUMENT | audience must be specified
+        ValidateJWTSVID empty svid                           INVALID_ARGUMENT | svid must be specified
+        ValidateJWTSVID garbage                              INVALID_ARGUMENT | unable to parse JWT token: go-jose/go-jose: compact JWS format must have three parts
+        ValidateJWTSVID ok                                   OK ValidateJwtsvidResponse
+        ValidateJWTSVID other aud                            INVALID_ARGUMENT | expected audience in ["zzz"] (audience=["a" "b"])
+        ValidateJWTSVID tampered                             INVALID_ARGUMENT | go-jose/go-jose: error in cryptographic primitive
+        FetchWITSVID                                         UNIMPLEMENTED | fetching WIT-SVIDs is not implemented
+        FetchWITBundles                                      UNIMPLEMENTED | fetching WIT bundles is not implemented
+        Nope                                                 UNIMPLEMENTED | unknown method Nope for service SpiffeWorkloadAPI
+        reflection ["SpiffeWorkloadAPI", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
+        reflection ["SpiffeWorkloadAPI", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
+        health                                               OK HealthCheckResponse
+        health x                                             INVALID_ARGUMENT | per-service health is not supported
+    "#]]).await;
 }

@@ -1,7 +1,7 @@
 //! A little world around one public socket: fakes that are small true implementations.
 
 use crate::attest::Ourselves;
-use crate::cache::{AgentEntry, BundleSet, Cache, CacheOptions, X509Material};
+use crate::cache::{BundleSet, Cache, CacheOptions, X509Material};
 use crate::config::UnauthenticatedVerifiers;
 use crate::delivery::{WorkloadApi, WorkloadApiOptions, WorkloadApiParts};
 use crate::directory::Directory;
@@ -10,6 +10,7 @@ use crate::sync::{JwtCache, JwtCacheOptions};
 use crate::upstream::{EntrySync, HeldVersions, Upstream, X509Request};
 use async_trait::async_trait;
 use bytes::Bytes;
+use finial_identity::GrantedEntry;
 use finial_identity::jwt::{self, JwtClaims, JwtHeader, JwtSvid};
 use finial_identity::x509::{
     Certificate, CertificateTemplate, DistinguishedName, Issuer, Profile, SerialNumber, Validity, assemble,
@@ -44,8 +45,8 @@ pub(super) fn selectors(texts: &[&str]) -> Vec<Selector> {
     texts.iter().map(|text| Selector::parse(text).unwrap()).collect()
 }
 
-pub(super) fn entry(id: &str, wanted: &[&str], hint: &str) -> AgentEntry {
-    AgentEntry {
+pub(super) fn entry(id: &str, wanted: &[&str], hint: &str) -> GrantedEntry {
+    GrantedEntry {
         id: EntryId::parse(id).unwrap(),
         spiffe_id: SpiffeId::parse(&format!("spiffe://example.org/{id}")).unwrap(),
         selectors: selectors(wanted),
@@ -61,15 +62,15 @@ pub(super) fn entry(id: &str, wanted: &[&str], hint: &str) -> AgentEntry {
 }
 
 /// The two identities of the recorded SPIRE.
-pub(super) fn two_entries() -> Vec<AgentEntry> {
-    let one = AgentEntry {
+pub(super) fn two_entries() -> Vec<GrantedEntry> {
+    let one = GrantedEntry {
         federates_with: vec![td("example-federated.org")],
         ..entry("myservice", &["unix:uid:0"], "myservice")
     };
     vec![one, entry("myservice2", &["unix:uid:0"], "myservice2")]
 }
 
-pub(super) fn material(entry: &AgentEntry, chain: &str) -> (EntryId, X509Material) {
+pub(super) fn material(entry: &GrantedEntry, chain: &str) -> (EntryId, X509Material) {
     let material = X509Material {
         chain: Bytes::from(chain.to_owned()),
         key_pkcs8: b"key".to_vec().into(),
@@ -142,6 +143,8 @@ pub(super) struct FakeUpstream {
     authority: Arc<Authority>,
     pub(super) tokens: AtomicUsize,
     pub(super) fault: Mutex<Option<Failure>>,
+    /// While shut, no token is signed.
+    pub(super) gate: watch::Sender<bool>,
 }
 
 #[async_trait]
@@ -167,6 +170,7 @@ impl Upstream for FakeUpstream {
 
     async fn new_jwt(&self, entry_id: &EntryId, audience: &[String]) -> Result<JwtSvid, Failure> {
         self.tokens.fetch_add(1, Ordering::SeqCst);
+        self.gate.subscribe().wait_for(|is_open| *is_open).await.unwrap();
         if let Some(fault) = self.fault.lock().unwrap().clone() {
             return Err(fault);
         }
@@ -238,7 +242,7 @@ impl WorkloadAttestor for FakeAttestor {
 /// How a world begins.
 pub(super) struct Plan {
     pub(super) caller: Vec<Selector>,
-    pub(super) entries: Vec<AgentEntry>,
+    pub(super) entries: Vec<GrantedEntry>,
     pub(super) verifiers: UnauthenticatedVerifiers,
     pub(super) foreign_claims: BTreeSet<String>,
     pub(super) attestors: Option<Vec<Arc<dyn WorkloadAttestor>>>,
@@ -287,14 +291,15 @@ pub(super) struct World {
     pub(super) shutdown: Shutdown,
     pub(super) socket: PathBuf,
     /// What the server will say at the next sync.
-    pub(super) next: Arc<Mutex<Option<Vec<AgentEntry>>>>,
+    pub(super) next: Arc<Mutex<Option<Vec<GrantedEntry>>>>,
     pub(super) served: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
 
 impl World {
     pub(super) async fn new(plan: Plan) -> Self {
-        let (own, federated) = (Arc::new(Authority::new("example.org")), Authority::new("example-federated.org"));
+        let (own, federated) =
+            (Arc::new(Authority::new("example.org")), Authority::new("example-federated.org"));
         let other = Authority::new("other.org");
         let bundles = BundleSet::new(own.bundle.clone()).replaced_by([
             own.bundle.clone(),
@@ -307,6 +312,7 @@ impl World {
             authority: Arc::clone(&own),
             tokens: AtomicUsize::new(0),
             fault: Mutex::default(),
+            gate: watch::Sender::new(true),
         });
         let options = JwtCacheOptions { max: 100, hit_timeout: Duration::from_secs(5) };
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -354,7 +360,8 @@ impl World {
 
     async fn serve(&mut self) {
         let (path, api, shutdown) = (self.socket.clone(), self.api.clone(), self.shutdown.clone());
-        self.served = Some(tokio::spawn(async move { serve_workload_socket(&path, api, shutdown).await.unwrap() }));
+        self.served =
+            Some(tokio::spawn(async move { serve_workload_socket(&path, api, shutdown).await.unwrap() }));
         while !self.socket.exists() {
             tokio::task::yield_now().await;
         }
@@ -381,11 +388,11 @@ impl World {
         });
     }
 
-    pub(super) fn set_entries(&self, entries: Vec<AgentEntry>) {
+    pub(super) fn set_entries(&self, entries: Vec<GrantedEntry>) {
         self.directory.change(|cache| cache.set_entries(&HashSet::new(), entries));
     }
 
-    pub(super) fn sign(&self, entries: &[AgentEntry], chain: &str) {
+    pub(super) fn sign(&self, entries: &[GrantedEntry], chain: &str) {
         let signed = entries.iter().map(|entry| material(entry, chain)).collect();
         self.directory.change(|cache| cache.install(signed));
     }

@@ -47,7 +47,8 @@ fn read_entry(decoder: &mut Decoder, value: &Json) -> Option<RegistrationEntry> 
     if *value == Json::Null {
         return None;
     }
-    let of_list = Place { field: Some(("RegistrationEntries", "entries")), go_type: "common.RegistrationEntry" };
+    let of_list =
+        Place { field: Some(("RegistrationEntries", "entries")), go_type: "common.RegistrationEntry" };
     let mut entry = RegistrationEntry::default();
     for (name, value) in decoder.members(value, of_list) {
         let lower = name.to_ascii_lowercase();
@@ -184,7 +185,10 @@ mod tests {
             "invalid parent ID: cannot be empty",
         );
         let error = parse_ids(b"[]").unwrap_err().to_string();
-        assert_eq!(error, "json: cannot unmarshal array into Go value of type entryv1.BatchDeleteEntryRequest");
+        assert_eq!(
+            error,
+            "json: cannot unmarshal array into Go value of type entryv1.BatchDeleteEntryRequest"
+        );
     }
 
     #[test]

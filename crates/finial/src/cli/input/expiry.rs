@@ -127,8 +127,14 @@ mod tests {
             "bogus",
             "parsing time \"bogus\" as \"2006-01-02 15:04:05 -0700 -07\": cannot parse \"bogus\" as \"2006\"",
         );
-        check_error("2030-13-01 00:00:00 -0000 -00", "parsing time \"2030-13-01 00:00:00 -0000 -00\": month out of range");
-        check_error("2030-02-30 00:00:00 -0000 -00", "parsing time \"2030-02-30 00:00:00 -0000 -00\": day out of range");
+        check_error(
+            "2030-13-01 00:00:00 -0000 -00",
+            "parsing time \"2030-13-01 00:00:00 -0000 -00\": month out of range",
+        );
+        check_error(
+            "2030-02-30 00:00:00 -0000 -00",
+            "parsing time \"2030-02-30 00:00:00 -0000 -00\": day out of range",
+        );
         check_error(
             "2030-01-01 00:00:00 -0000 -00 x",
             "parsing time \"2030-01-01 00:00:00 -0000 -00 x\": extra text: \" x\"",

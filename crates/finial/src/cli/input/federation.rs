@@ -8,7 +8,9 @@ use crate::output::server::bundle::BundleFormat;
 use finial_identity::bundle::format::{decode_pem, decode_spiffe};
 use finial_identity::{SpiffeId, TrustDomain};
 use finial_proto::types::federation_relationship::BundleEndpointProfile;
-use finial_proto::types::{Bundle, FederationRelationship, HttpsWebProfile, HttpsspiffeProfile, X509Certificate};
+use finial_proto::types::{
+    Bundle, FederationRelationship, HttpsWebProfile, HttpsspiffeProfile, X509Certificate,
+};
 use finial_wire::convert::bundles::bundle_to_proto;
 
 /// A relationship as it was written, by flags or in a document.
@@ -61,10 +63,13 @@ pub(crate) fn parse_relationships(document: &[u8]) -> Result<Vec<FederationRelat
             written = items.iter().map(|item| read_relationship(&mut decoder, item, document)).collect();
         }
     }
-    let written = decoder.finish(written).map_err(|error| Fault::new(format!("failed to parse JSON: {error}")))?;
+    let written =
+        decoder.finish(written).map_err(|error| Fault::new(format!("failed to parse JSON: {error}")))?;
     let numbered = written.iter().enumerate();
     numbered
-        .map(|(index, one)| to_proto(one).map_err(|fault| fault.after(&format!("could not parse item {index}"))))
+        .map(|(index, one)| {
+            to_proto(one).map_err(|fault| fault.after(&format!("could not parse item {index}")))
+        })
         .collect()
 }
 
@@ -157,7 +162,7 @@ fn read_bundle(written: &WrittenRelationship, owner: &str) -> Result<Option<Bund
         ))),
         WrittenBundle::Text(_) if format == "spiffe" => Err(Fault::new(format!(
             "{WITHIN}: unable to parse to spiffe bundle: spiffebundle: unable to parse JWKS: \
-             json: cannot unmarshal string into Go value of type struct"
+             json: cannot unmarshal string into Go value of type spiffebundle.bundleDoc"
         ))),
         _ => Err(Fault::new(format!("{WITHIN}: bundle format {} is unsupported", quoted(format)))),
     };

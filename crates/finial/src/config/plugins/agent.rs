@@ -91,7 +91,9 @@ pub(in crate::config) fn read(root: &mut Reader<'_>) -> Option<AgentPluginChoice
                 plugin.with_data(|_| ());
                 node_attestor = Some(NodeAttestorChoice::JoinToken);
             }
-            ("NodeAttestor", _) => node_attestor = Some(NodeAttestorChoice::X509Pop(read_x509pop(&mut plugin))),
+            ("NodeAttestor", _) => {
+                node_attestor = Some(NodeAttestorChoice::X509Pop(read_x509pop(&mut plugin)))
+            }
             _ => unix = Some(read_unix(&mut plugin)),
         }
         plugin.block.finish_with_warnings();
@@ -112,7 +114,9 @@ fn read_x509pop(plugin: &mut Declared<'_>) -> X509PopAgentConfig {
         let config = X509PopAgentConfig {
             private_key_path: data.text("private_key_path", Flag::NONE, "").value.into(),
             certificate_path: data.text("certificate_path", Flag::NONE, "").value.into(),
-            intermediates_path: data.optional_text("intermediates_path").map(|path| PathBuf::from(path.value)),
+            intermediates_path: data
+                .optional_text("intermediates_path")
+                .map(|path| PathBuf::from(path.value)),
             spiffe_endpoint_socket: data.optional_text("spiffe_endpoint_socket").map(|socket| socket.value),
         };
         report(data, config.validate());
@@ -134,7 +138,11 @@ fn read_unix(plugin: &mut Declared<'_>) -> UnixConfig {
 impl AgentPluginChoice {
     /// Starts the plugins. A join token decides the node attestor, whatever the file says, as in SPIRE. Blocks:
     /// reads and writes files.
-    pub(crate) fn open(self, join_token: Option<JoinToken>, now: SystemTime) -> Result<AgentPlugins, OpenPluginError> {
+    pub(crate) fn open(
+        self,
+        join_token: Option<JoinToken>,
+        now: SystemTime,
+    ) -> Result<AgentPlugins, OpenPluginError> {
         let node_attestor: Arc<dyn AgentNodeAttestor> = match (join_token, self.node_attestor) {
             (None, NodeAttestorChoice::X509Pop(config)) => {
                 Arc::new(X509PopAgent::new(config).map_err(OpenPluginError::of("NodeAttestor", "x509pop"))?)
@@ -145,8 +153,8 @@ impl AgentPluginChoice {
         let (name, key_manager): (_, Arc<dyn KeyManager>) = match self.key_manager {
             KeyManagerChoice::Memory => ("memory", Arc::new(MemoryKeyManager::new())),
             KeyManagerChoice::Disk(config) => {
-                let keys =
-                    DiskKeyManager::open_agent(&config, now).map_err(OpenPluginError::of("KeyManager", "disk"))?;
+                let keys = DiskKeyManager::open_agent(&config, now)
+                    .map_err(OpenPluginError::of("KeyManager", "disk"))?;
                 ("disk", Arc::new(keys))
             }
         };

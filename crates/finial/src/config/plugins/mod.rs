@@ -6,10 +6,10 @@
 mod agent;
 mod server;
 
-pub(crate) use agent::AgentPluginChoice;
 pub(super) use agent::read as read_agent;
+pub(crate) use agent::{AgentPluginChoice, JoinToken};
+pub(crate) use server::ServerPluginChoice;
 pub(super) use server::read as read_server;
-pub(crate) use server::{OpenServerPlugins, ServerPluginChoice};
 
 use super::file::cause_in_go_words;
 use super::reader::Reader;
@@ -32,7 +32,10 @@ pub(crate) struct OpenPluginError {
 }
 
 impl OpenPluginError {
-    fn of<E: Error + Send + Sync + 'static>(kind: &'static str, name: &'static str) -> impl FnOnce(E) -> Self {
+    fn of<E: Error + Send + Sync + 'static>(
+        kind: &'static str,
+        name: &'static str,
+    ) -> impl FnOnce(E) -> Self {
         move |source| {
             tracing::error!(
                 error = %chain(&source), external = false, plugin_name = name, plugin_type = kind,
@@ -152,9 +155,15 @@ fn find(kinds: &'static [Kind], kind: &str, name: &str) -> Result<(&'static str,
         available => format!("available are: {}", available.join(", ")),
     };
     Err(if kind.missing.contains(&name) {
-        format!("failed to load plugin {name:?}: {} {name:?} is not available in this version; {available}", kind.name)
+        format!(
+            "failed to load plugin {name:?}: {} {name:?} is not available in this version; {available}",
+            kind.name
+        )
     } else {
-        format!("failed to load plugin {name:?}: no built-in plugin {name:?} for type {:?}; {available}", kind.name)
+        format!(
+            "failed to load plugin {name:?}: no built-in plugin {name:?} for type {:?}; {available}",
+            kind.name
+        )
     })
 }
 
@@ -175,7 +184,7 @@ impl Declared<'_> {
 
     /// For a plugin that has no keys, and whose `validate` says so.
     fn without_data(&mut self) {
-        self.read_data(Reader::finish_with_notes);
+        self.read_data(|data| data.finish_with_notes());
     }
 
     fn read_data<T>(&mut self, decode: impl FnOnce(Reader<'_>) -> T) -> T {

@@ -48,7 +48,13 @@ const KINDS: &[Kind] = &[
         name: "BundlePublisher",
         wanted: Wanted::Any,
         available: &[],
-        missing: &["aws_rolesanywhere_trustanchor", "aws_s3", "azure_blob", "gcp_cloudstorage", "k8s_configmap"],
+        missing: &[
+            "aws_rolesanywhere_trustanchor",
+            "aws_s3",
+            "azure_blob",
+            "gcp_cloudstorage",
+            "k8s_configmap",
+        ],
     },
     Kind { name: "CredentialComposer", wanted: Wanted::Any, available: &[], missing: &["uniqueid"] },
     Kind { name: "Notifier", wanted: Wanted::Any, available: &[], missing: &["gcs_bundle", "k8sbundle"] },
@@ -160,7 +166,10 @@ fn read_sql(plugin: &mut Declared<'_>) -> SqliteConfig {
 fn read_database_type(data: &mut Reader<'_>) {
     const ONLY: &str = "is not available in this version; available is: sqlite3";
     if data.is_block("database_type") {
-        data.problem_at("database_type", format!("datastore-sql: a database_type with settings of its own {ONLY}"));
+        data.problem_at(
+            "database_type",
+            format!("datastore-sql: a database_type with settings of its own {ONLY}"),
+        );
         data.accept(&["database_type"]);
         return;
     }
@@ -190,7 +199,8 @@ impl ServerPluginChoice {
                 Arc::new(MemoryKeyManager::new())
             }
             KeyManagerChoice::Disk(config) => {
-                let keys = DiskKeyManager::open_server(&config).map_err(OpenPluginError::of("KeyManager", "disk"))?;
+                let keys = DiskKeyManager::open_server(&config)
+                    .map_err(OpenPluginError::of("KeyManager", "disk"))?;
                 log_loaded("KeyManager", "disk");
                 Arc::new(keys)
             }
@@ -212,6 +222,9 @@ impl ServerPluginChoice {
             node_attestors.push(Arc::new(x509pop));
             own_bundle = (config.mode.as_deref() == Some("spiffe")).then_some(sender);
         }
-        Ok(OpenServerPlugins { plugins: ServerPlugins { key_manager, store: Arc::new(store), node_attestors }, own_bundle })
+        Ok(OpenServerPlugins {
+            plugins: ServerPlugins { key_manager, store: Arc::new(store), node_attestors },
+            own_bundle,
+        })
     }
 }

@@ -10,7 +10,9 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::{CertificateDer, ServerName};
+#[cfg(test)]
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +61,8 @@ impl Roots {
 
     async fn client_config(&self) -> Result<Arc<ClientConfig>, String> {
         let roots = self.clone();
-        let store = tokio::task::spawn_blocking(move || roots.store()).await.map_err(|error| error.to_string())??;
+        let store =
+            tokio::task::spawn_blocking(move || roots.store()).await.map_err(|error| error.to_string())??;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -136,7 +139,8 @@ fn redirect(url: &Uri, response: &Response<Incoming>, via: &Via) -> Result<Optio
     let Some(location) = location.filter(|_| status.is_redirection()) else {
         return Err(format!("error downloading trust bundle: {status}"));
     };
-    let elsewhere: Uri = location.parse().map_err(|_| format!("redirected to {location:?}, which is no URL"))?;
+    let elsewhere: Uri =
+        location.parse().map_err(|_| format!("redirected to {location:?}, which is no URL"))?;
     let elsewhere = if elsewhere.host().is_none() && location.starts_with('/') {
         let mut parts = url.clone().into_parts();
         parts.path_and_query = elsewhere.into_parts().path_and_query;

@@ -118,7 +118,8 @@ impl BundleUrl {
         let attempts = self.attempts.fetch_add(1, Ordering::Relaxed) + 1;
         let started = self.started.get_or_init(|| now);
         let started = started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let started = jiff::Timestamp::from_second(started.cast_signed()).map_err(|error| error.to_string())?;
+        let started =
+            jiff::Timestamp::from_second(started.cast_signed()).map_err(|error| error.to_string())?;
         let own = [
             ("spiffe-trust-domain", self.trust_domain.to_string()),
             ("spire-attest-mode", if visit.is_known_here { "rebootstrap" } else { "bootstrap" }.to_owned()),
@@ -133,7 +134,8 @@ impl BundleUrl {
         pairs.sort();
         let target = format!("{}?{}", self.url.path(), pairs.join("&"));
         let mut parts = self.url.clone().into_parts();
-        parts.path_and_query = Some(target.parse().map_err(|error| format!("{target:?} is no URL: {error}"))?);
+        parts.path_and_query =
+            Some(target.parse().map_err(|error| format!("{target:?} is no URL: {error}"))?);
         Uri::from_parts(parts).map_err(|error| error.to_string())
     }
 }
@@ -143,7 +145,9 @@ fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => escaped.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                escaped.push(char::from(byte))
+            }
             b' ' => escaped.push('+'),
             _ => escaped.push_str(&format!("%{byte:02X}")),
         }

@@ -26,7 +26,11 @@ pub(crate) struct FetchedSvid {
 }
 
 /// The result of `api fetch x509`, and each update of `api watch`.
-pub(crate) fn print_fetched(out: &mut impl Write, svids: &[FetchedSvid], after: GoDuration) -> Result<(), Fault> {
+pub(crate) fn print_fetched(
+    out: &mut impl Write,
+    svids: &[FetchedSvid],
+    after: GoDuration,
+) -> Result<(), Fault> {
     let plural = if svids.len() == 1 { "" } else { "s" };
     writeln!(out, "Received {} svid{plural} after {after}", svids.len())?;
     for svid in svids {

@@ -41,7 +41,9 @@ pub(crate) fn print_authorities(
     authorities: Authorities<'_>,
 ) -> Result<(), Fault> {
     let Authorities { active, prepared, old } = authorities;
-    for (index, (state, authority)) in [("active", active), ("prepared", prepared), ("old", old)].iter().enumerate() {
+    for (index, (state, authority)) in
+        [("active", active), ("prepared", prepared), ("old", old)].iter().enumerate()
+    {
         if index > 0 {
             writeln!(out)?;
         }

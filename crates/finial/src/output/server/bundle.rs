@@ -80,7 +80,10 @@ pub(crate) fn print_count(out: &mut impl Write, count: i32) -> Result<(), Fault>
 }
 
 /// The result of `bundle set`.
-pub(crate) fn print_set(out: &mut impl Write, response: &BatchSetFederatedBundleResponse) -> Result<(), Fault> {
+pub(crate) fn print_set(
+    out: &mut impl Write,
+    response: &BatchSetFederatedBundleResponse,
+) -> Result<(), Fault> {
     let result = response.results.first().ok_or_else(|| Fault::new(PRINTER_BUG))?;
     if !is_ok(result.status.as_ref()) {
         let message = message(result.status.as_ref());

@@ -9,13 +9,19 @@ use finial_proto::types::Entry;
 use std::io::{self, Write};
 
 /// The result of `entry create`: those created, then those refused on standard error.
-pub(crate) fn print_created(terminal: &mut Terminal, response: &BatchCreateEntryResponse) -> Result<(), Fault> {
+pub(crate) fn print_created(
+    terminal: &mut Terminal,
+    response: &BatchCreateEntryResponse,
+) -> Result<(), Fault> {
     let results = response.results.iter().map(|result| (result.status.as_ref(), result.entry.as_ref()));
     print_batch(terminal, results, "create")
 }
 
 /// The result of `entry update`: those updated, then those refused on standard error.
-pub(crate) fn print_updated(terminal: &mut Terminal, response: &BatchUpdateEntryResponse) -> Result<(), Fault> {
+pub(crate) fn print_updated(
+    terminal: &mut Terminal,
+    response: &BatchUpdateEntryResponse,
+) -> Result<(), Fault> {
     let results = response.results.iter().map(|result| (result.status.as_ref(), result.entry.as_ref()));
     print_batch(terminal, results, "update")
 }
@@ -33,11 +39,18 @@ fn print_batch<'a>(
         writeln!(terminal.err, "Failed to {operation} the following entry {}:", verdict(*status))?;
         print_entry(&mut terminal.err, entry.unwrap_or(&Entry::default()))?;
     }
-    if refused.is_empty() { Ok(()) } else { Err(Fault::new(format!("failed to {operation} one or more entries"))) }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Fault::new(format!("failed to {operation} one or more entries")))
+    }
 }
 
 /// The result of `entry delete`. Its last line has no end, as in SPIRE.
-pub(crate) fn print_deleted(terminal: &mut Terminal, response: &BatchDeleteEntryResponse) -> Result<(), Fault> {
+pub(crate) fn print_deleted(
+    terminal: &mut Terminal,
+    response: &BatchDeleteEntryResponse,
+) -> Result<(), Fault> {
     let (done, refused): (Vec<_>, Vec<_>) =
         response.results.iter().partition(|result| is_ok(result.status.as_ref()));
     for result in &done {

@@ -37,7 +37,10 @@ pub(crate) fn print_batch<'a>(
 }
 
 /// The result of `federation list`.
-pub(crate) fn print_list(out: &mut impl Write, relationships: &[FederationRelationship]) -> Result<(), Fault> {
+pub(crate) fn print_list(
+    out: &mut impl Write,
+    relationships: &[FederationRelationship],
+) -> Result<(), Fault> {
     let count = i64::try_from(relationships.len()).unwrap_or(i64::MAX);
     writeln!(out, "Found {}", counted(count, "federation relationship", "federation relationships"))?;
     for relationship in relationships {

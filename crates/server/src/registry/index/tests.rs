@@ -75,7 +75,12 @@ fn entry_row(entry: u8, parent: u8, identity: u8, selectors: &[u8]) -> Row<Regis
 }
 
 /// What an agent may have, by asking every entry again and again until nothing new turns up.
-fn naive(entries: &[RegistrationEntry], nodes: &[AttestedNode], agent: &SpiffeId, now: UnixTime) -> Vec<EntryId> {
+fn naive(
+    entries: &[RegistrationEntry],
+    nodes: &[AttestedNode],
+    agent: &SpiffeId,
+    now: UnixTime,
+) -> Vec<EntryId> {
     let server = trust_domain().server_id();
     let node = nodes.iter().find(|node| node.id == *agent);
     let usable = node.filter(|node| !node.is_banned() && node.current.expires_at >= now);

@@ -43,7 +43,9 @@ impl Decoder {
         self.first_error.get_or_insert_with(|| match field {
             None => format!("json: cannot unmarshal {what} into Go value of type {go_type}"),
             Some((structure, path)) => {
-                format!("json: cannot unmarshal {what} into Go struct field {structure}.{path} of type {go_type}")
+                format!(
+                    "json: cannot unmarshal {what} into Go struct field {structure}.{path} of type {go_type}"
+                )
             }
         });
     }

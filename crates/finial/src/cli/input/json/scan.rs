@@ -18,8 +18,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Scanned<Json> {
     }
 }
 
+/// Go looks at bytes: of a longer character it shows the first one, as if it were a character.
 fn unexpected(found: char, context: impl Into<String>) -> SyntaxError {
-    SyntaxError::Unexpected { found, context: context.into() }
+    let first = found.encode_utf8(&mut [0; 4]).as_bytes()[0];
+    SyntaxError::Unexpected { found: char::from(first), context: context.into() }
 }
 
 struct Scanner<'a> {
@@ -167,8 +169,8 @@ impl Scanner<'_> {
         for _ in 0..4 {
             let found = self.take()?;
             let digit = found.to_digit(16);
-            code = code * 16
-                + digit.ok_or_else(|| unexpected(found, "in \\u hexadecimal character escape"))?;
+            code =
+                code * 16 + digit.ok_or_else(|| unexpected(found, "in \\u hexadecimal character escape"))?;
         }
         Ok(code)
     }
@@ -238,6 +240,7 @@ mod tests {
         check_error("1.x", "invalid character 'x' after decimal point in numeric literal");
         check_error("1ex", "invalid character 'x' in exponent of numeric literal");
         check_error("01", "invalid character '1' after top-level value");
+        check_error("\u{feff}{}", "invalid character 'ï' looking for beginning of value");
         check_error("'", r"invalid character '\'' looking for beginning of value");
         check_error(&"[".repeat(600), "exceeded max depth");
     }

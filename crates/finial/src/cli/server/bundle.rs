@@ -1,0 +1,184 @@
+//! `bundle show`, `list`, `count`, `set`, `delete`.
+
+use super::server_command;
+use crate::cli::command::{Command, Invocation};
+use crate::cli::connect::{self, MESSAGE_MAX};
+use crate::cli::input::federation::parse_bundle;
+use crate::cli::input::read_input;
+use crate::flags::{Flag, Kind, Values, text};
+use crate::output::go_text::quoted;
+use crate::output::server::bundle::{
+    BundleFormat, print_bundle, print_bundles, print_count, print_deleted, print_set,
+};
+use crate::output::{Fault, Format, json};
+use finial_proto::server::bundle::batch_delete_federated_bundle_request::Mode;
+use finial_proto::server::bundle::bundle_client::BundleClient;
+use finial_proto::server::bundle::{
+    BatchDeleteFederatedBundleRequest, BatchSetFederatedBundleRequest, CountBundlesRequest, GetBundleRequest,
+    GetFederatedBundleRequest, ListFederatedBundlesRequest,
+};
+use tonic::transport::Channel;
+
+pub(super) static SHOW: Command = server_command!(
+    "bundle show",
+    "Prints server CA bundle to stdout",
+    &[Flag {
+        name: "format",
+        kind: Kind::Text("pem"),
+        help: "The format to show the bundle (only pretty output format supports this flag). \
+               Either \"pem\" or \"spiffe\".",
+    }],
+    show,
+    [
+        ("bundle show > bootstrap.crt", "what a new agent needs to know its server"),
+        ("bundle show -format spiffe", "what another trust domain needs to federate")
+    ]
+);
+pub(super) static LIST: Command = server_command!(
+    "bundle list",
+    "Lists federated bundle data",
+    &[
+        text("id", "SPIFFE ID of the trust domain"),
+        Flag {
+            name: "format",
+            kind: Kind::Text("pem"),
+            help: "The format to list federated bundles (only pretty output format supports this flag). \
+                   Either \"pem\" or \"spiffe\".",
+        },
+    ],
+    list,
+    []
+);
+pub(super) static COUNT: Command = server_command!("bundle count", "Count bundles", &[], count, []);
+pub(super) static SET: Command = server_command!(
+    "bundle set",
+    "Creates or updates federated bundle data",
+    &[
+        text("id", "SPIFFE ID of the trust domain"),
+        text("path", "Path to the bundle data"),
+        Flag {
+            name: "format",
+            kind: Kind::Text("pem"),
+            help: "The format of the bundle data. Either \"pem\" or \"spiffe\".",
+        },
+    ],
+    set,
+    [(
+        "bundle set -id spiffe://other.org -format spiffe -path other.json",
+        "trust another trust domain's authorities for what concerns it"
+    )]
+);
+pub(super) static DELETE: Command = server_command!(
+    "bundle delete",
+    "Deletes federated bundle data",
+    &[
+        text("id", "SPIFFE ID of the trust domain"),
+        Flag {
+            name: "mode",
+            kind: Kind::Text("restrict"),
+            help: "Deletion mode: one of restrict, delete, or dissociate",
+        },
+    ],
+    delete,
+    [(
+        "bundle delete -id spiffe://other.org -mode dissociate",
+        "forget a trust domain, and keep the entries that federate with it"
+    )]
+);
+
+fn client(flags: &Values) -> Result<BundleClient<Channel>, Fault> {
+    Ok(BundleClient::new(connect::to_server(flags)?).max_decoding_message_size(MESSAGE_MAX))
+}
+
+async fn show(invocation: Invocation<'_>) -> Result<(), Fault> {
+    let Invocation { flags, terminal } = invocation;
+    let bundle = client(flags)?
+        .get_bundle(GetBundleRequest { output_mask: None })
+        .await
+        .map_err(|status| Fault::of_call(&status))?
+        .into_inner();
+    match flags.format() {
+        Format::Json => Ok(json::print(&mut terminal.out, &bundle)?),
+        Format::Pretty => print_bundle(&mut terminal.out, &bundle, flags.text("format")),
+    }
+}
+
+async fn list(invocation: Invocation<'_>) -> Result<(), Fault> {
+    let Invocation { flags, terminal } = invocation;
+    let mut client = client(flags)?;
+    if let Some(id) = flags.some_text("id") {
+        let request = GetFederatedBundleRequest { trust_domain: id.to_owned(), output_mask: None };
+        let bundle = client.get_federated_bundle(request).await;
+        let bundle = bundle.map_err(|status| Fault::of_call(&status))?.into_inner();
+        return match flags.format() {
+            Format::Json => Ok(json::print(&mut terminal.out, &bundle)?),
+            Format::Pretty => print_bundle(&mut terminal.out, &bundle, flags.text("format")),
+        };
+    }
+    let listed = client
+        .list_federated_bundles(ListFederatedBundlesRequest::default())
+        .await
+        .map_err(|status| Fault::of_call(&status))?
+        .into_inner();
+    match flags.format() {
+        Format::Json => Ok(json::print(&mut terminal.out, &listed)?),
+        Format::Pretty => print_bundles(&mut terminal.out, &listed.bundles, flags.text("format")),
+    }
+}
+
+async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
+    let Invocation { flags, terminal } = invocation;
+    let counted = client(flags)?
+        .count_bundles(CountBundlesRequest {})
+        .await
+        .map_err(|status| Fault::of_call(&status))?
+        .into_inner();
+    match flags.format() {
+        Format::Json => Ok(json::print(&mut terminal.out, &counted)?),
+        Format::Pretty => print_count(&mut terminal.out, counted.count),
+    }
+}
+
+async fn set(invocation: Invocation<'_>) -> Result<(), Fault> {
+    let Invocation { flags, terminal } = invocation;
+    let mut client = client(flags)?;
+    let id = flags.some_text("id").ok_or_else(|| Fault::new("id flag is required"))?;
+    let format = BundleFormat::parse(flags.text("format"))?;
+    let document =
+        read_input(flags.text("path"), "").map_err(|fault| fault.after("unable to load bundle data"))?;
+    let bundle = parse_bundle(&document, format, id)?;
+    let response = client
+        .batch_set_federated_bundle(BatchSetFederatedBundleRequest {
+            bundle: vec![bundle],
+            output_mask: None,
+        })
+        .await
+        .map_err(|status| Fault::of_call_while("failed to set federated bundle", &status))?
+        .into_inner();
+    match flags.format() {
+        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
+        Format::Pretty => print_set(&mut terminal.out, &response),
+    }
+}
+
+async fn delete(invocation: Invocation<'_>) -> Result<(), Fault> {
+    let Invocation { flags, terminal } = invocation;
+    let mut client = client(flags)?;
+    let id = flags.some_text("id").ok_or_else(|| Fault::new("id is required"))?;
+    let mode = match flags.text("mode") {
+        "" | "restrict" => Mode::Restrict,
+        "dissociate" => Mode::Dissociate,
+        "delete" => Mode::Delete,
+        other => return Err(Fault::new(format!("unsupported mode {}", quoted(other)))),
+    };
+    let request = BatchDeleteFederatedBundleRequest { trust_domains: vec![id.to_owned()], mode: mode.into() };
+    let response = client
+        .batch_delete_federated_bundle(request)
+        .await
+        .map_err(|status| Fault::of_call_while("failed to delete federated bundle", &status))?
+        .into_inner();
+    match flags.format() {
+        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
+        Format::Pretty => print_deleted(&mut terminal.out, &response),
+    }
+}

@@ -1,0 +1,43 @@
+//! `logger get`, `logger set`, `logger reset`.
+
+use super::server_command;
+use crate::cli::command::{Command, Invocation};
+use crate::cli::connect;
+use crate::cli::logger::{LEVEL_FLAGS, WHILE_GETTING, WHILE_RESETTING, WHILE_SETTING, show, wanted_level};
+use crate::output::Fault;
+use finial_proto::server::logger::logger_client::LoggerClient;
+use finial_proto::server::logger::{GetLoggerRequest, ResetLogLevelRequest, SetLogLevelRequest};
+
+pub(super) static GET: Command = server_command!("logger get", "Gets the logger details", &[], get, []);
+pub(super) static SET: Command = server_command!(
+    "logger set",
+    "Sets the logger details",
+    LEVEL_FLAGS,
+    set,
+    [("logger set -level debug", "log more, until the next start or `logger reset`")]
+);
+pub(super) static RESET: Command =
+    server_command!("logger reset", "Reset the logger details to launch level", &[], reset, []);
+
+async fn get(invocation: Invocation<'_>) -> Result<(), Fault> {
+    let Invocation { flags, terminal } = invocation;
+    let answer = LoggerClient::new(connect::to_server(flags)?).get_logger(GetLoggerRequest {}).await;
+    let answer = answer.map_err(|status| Fault::of_call_while(WHILE_GETTING, &status))?;
+    show(terminal, flags.format(), answer.get_ref())
+}
+
+async fn set(invocation: Invocation<'_>) -> Result<(), Fault> {
+    let Invocation { flags, terminal } = invocation;
+    let channel = connect::to_server(flags)?;
+    let request = SetLogLevelRequest { new_level: wanted_level(flags)?.into() };
+    let answer = LoggerClient::new(channel).set_log_level(request).await;
+    let answer = answer.map_err(|status| Fault::of_call_while(WHILE_SETTING, &status))?;
+    show(terminal, flags.format(), answer.get_ref())
+}
+
+async fn reset(invocation: Invocation<'_>) -> Result<(), Fault> {
+    let Invocation { flags, terminal } = invocation;
+    let answer = LoggerClient::new(connect::to_server(flags)?).reset_log_level(ResetLogLevelRequest {}).await;
+    let answer = answer.map_err(|status| Fault::of_call_while(WHILE_RESETTING, &status))?;
+    show(terminal, flags.format(), answer.get_ref())
+}

@@ -1,0 +1,6 @@
+//! The command line as others see it: the binary under its three names, with nobody to talk to.
+//!
+//! Apart from the system tests in `tests/it`, since these need no deployment and take a second.
+
+mod finial;
+mod recorded;
