@@ -19,7 +19,7 @@ use finial_wire::status::check_item;
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
@@ -44,7 +44,9 @@ pub(crate) struct Agent {
     pub(crate) gauge: Gauge,
     /// Its Workload API.
     pub(crate) socket: PathBuf,
-    _process: Process,
+    /// When its process was started.
+    pub(crate) started: Instant,
+    process: Process,
 }
 
 /// What a workload is to be.
@@ -127,16 +129,17 @@ impl<'a> Site<'a> {
         fs::write(directory.join("bundle.pem"), authorities(&self.bundle().await?))?;
         let config = directory.join("agent.conf");
         fs::write(&config, agent_config(&directory.display().to_string(), self.port, token))?;
+        let started = Instant::now();
         let process = Process::start("agent", &mut self.product.agent(&config))?;
         let gauge = Gauge::of(process.pid().ok_or_else(|| anyhow!("the agent has ended"))?)?;
-        Ok(Agent { gauge, socket: directory.join("api.sock"), _process: process })
+        Ok(Agent { gauge, socket: directory.join("api.sock"), started, process })
     }
 
     /// Starts an agent with this token and waits until workloads can connect.
     pub(crate) async fn start_agent(&self, token: &str) -> Result<Agent> {
         let agent = self.spawn_agent(token).await?;
         let connects = async || tokio::net::UnixStream::connect(&agent.socket).await.ok();
-        eventually("the agent", connects).await.with_context(|| agent._process.output())?;
+        eventually("the agent", connects).await.with_context(|| agent.process.output())?;
         Ok(agent)
     }
 }

@@ -5,7 +5,7 @@ use crate::report::{Row, median};
 use crate::site::{Registration, Site, id, settle};
 use crate::workload::Programs;
 use anyhow::Result;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The workload looks for the agent so often.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -30,10 +30,9 @@ pub(crate) async fn measure(product: &Product, starts: usize) -> Result<Vec<Row>
         let socket = site.path(&format!("agent-{token}")).join("api.sock");
         let mut workload = programs.start(&name, &socket, PAUSE)?;
         workload.ask().await?;
-        let start = Instant::now();
         let agent = site.spawn_agent(&token).await?;
         let (came, _) = workload.message().await?;
-        waits.push((came - start).as_secs_f64() * 1e3);
+        waits.push((came - agent.started).as_secs_f64() * 1e3);
         agent_cpu.push(agent.gauge.cpu()?.as_secs_f64() * 1e3);
         server_cpu.push(server.cpu()?.saturating_sub(before).as_secs_f64() * 1e3);
     }

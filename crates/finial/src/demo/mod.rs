@@ -6,7 +6,7 @@
 
 mod deployment;
 mod stage;
-pub mod workload;
+pub(crate) mod workload;
 
 use anyhow::{Context, Result, bail};
 use deployment::{Deployment, Workload};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// What to do when the story is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Afterwards {
+pub(crate) enum Afterwards {
     /// Stop everything and remove it.
     CleanUp,
     /// Leave everything running until the operator interrupts.
@@ -32,7 +32,7 @@ const SVID_TTL_SECONDS: i32 = 12;
 const ROTATION_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tells the story.
-pub async fn run(afterwards: Afterwards) -> Result<()> {
+pub(crate) async fn run(afterwards: Afterwards) -> Result<()> {
     let started = Instant::now();
     let mut story = Story::begin("Finial demo: identities for programs, without shared secrets");
     let mut demo = Deployment::create()?;
@@ -50,7 +50,7 @@ pub async fn run(afterwards: Afterwards) -> Result<()> {
         .stage("billing asks the local socket who it is", async { billing.expect("svid").await })
         .await?;
     let since_start = started.elapsed();
-    story.note(&format!("{first}"));
+    story.note(&first);
     story.note(&format!("first SVID {} ms after start", since_start.as_millis()));
     let address = billing.expect("listening").await?;
 

@@ -7,6 +7,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use finial_identity::x509::Certificate;
 use finial_identity::{Bundle, PrivateKey, SpiffeId, TrustDomain, X509Authority};
+use finial_proto::rpc;
 use finial_proto::workload::spiffe_workload_api_client::SpiffeWorkloadApiClient;
 use finial_proto::workload::{JwtsvidRequest, ValidateJwtsvidRequest, X509svidRequest, X509svidResponse};
 use finial_runtime::clock::SystemClock;
@@ -16,6 +17,7 @@ use finial_wire::tls::{
     ExpectedServer, IdentityCell, KeyExchange, LocalIdentity, TlsOptions, TrustSource, client_config,
     server_config,
 };
+use prost::Message;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +32,7 @@ use tonic::{Code, Request, Streaming};
 
 /// What a workload of the demo does.
 #[derive(Debug, Clone)]
-pub enum Role {
+pub(crate) enum Role {
     /// Answers one peer over mutual TLS.
     Serve {
         /// The only peer that is answered.
@@ -53,7 +55,7 @@ pub enum Role {
 }
 
 /// Reads the words of the command line: a role, its details, and `--socket PATH`.
-pub fn read(words: &[String]) -> Result<(PathBuf, Role)> {
+pub(crate) fn read(words: &[String]) -> Result<(PathBuf, Role)> {
     let (role, details) = words.split_first().ok_or_else(|| anyhow!("no role"))?;
     let detail = |name: &str| {
         let at = details.iter().position(|word| word == name).map(|at| at + 1);
@@ -72,7 +74,7 @@ pub fn read(words: &[String]) -> Result<(PathBuf, Role)> {
 }
 
 /// Plays a role.
-pub async fn run(socket: PathBuf, role: Role) -> Result<()> {
+pub(crate) async fn run(socket: PathBuf, role: Role) -> Result<()> {
     let api = Api { channel: unix_channel(UnixTarget::new(socket), &ChannelOptions::default()) };
     let outcome = match role {
         Role::Serve { peer } => serve(&api, &peer).await,
@@ -245,10 +247,18 @@ async fn introduce(api: &Api) -> Result<()> {
     };
     match answer {
         Err(status) if status.code() == Code::PermissionDenied => {
-            println!("refused {:?}: {}", status.code(), status.message());
+            let reason = reason_of(&status).unwrap_or_else(|| "no reason given".to_owned());
+            println!("refused {:?}: {} ({reason})", status.code(), status.message());
             Ok(())
         }
         Err(status) => Err(status.into()),
         Ok(_) => bail!("a stranger got an identity"),
     }
+}
+
+/// The machine-readable reason that an agent attaches to a refusal.
+fn reason_of(status: &tonic::Status) -> Option<String> {
+    let details = rpc::Status::decode(status.details()).ok()?.details;
+    let info = details.iter().find(|detail| detail.type_url.ends_with("google.rpc.ErrorInfo"))?;
+    Some(rpc::ErrorInfo::decode(info.value.as_slice()).ok()?.reason)
 }

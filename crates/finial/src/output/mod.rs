@@ -15,6 +15,8 @@ pub(crate) mod go_text;
 pub(crate) mod go_time;
 pub(crate) mod json;
 pub(crate) mod logger;
+#[cfg(test)]
+mod recorded;
 pub(crate) mod server;
 
 pub(crate) use fault::Fault;

@@ -25,9 +25,18 @@ pub struct Registry {
     store: Arc<dyn DataStore>,
     index: RwLock<Index>,
     /// What each agent may have, kept until the index moves on.
-    authorized: Mutex<HashMap<SpiffeId, (u64, UnixTime, Arc<AuthorizedEntries>)>>,
+    authorized: Mutex<HashMap<SpiffeId, Answer>>,
     /// Keeps the order of index changes equal to the order of store changes.
     writer: tokio::sync::Mutex<()>,
+}
+
+/// What an agent may have, computed once.
+struct Answer {
+    /// The index of then.
+    revision: u64,
+    /// When.
+    since: UnixTime,
+    entries: Arc<AuthorizedEntries>,
 }
 
 /// For how many seconds a computed authorization may be reused although an agent's SVID might expire.
@@ -218,30 +227,30 @@ impl Registry {
     pub fn authorized(&self, agent: &SpiffeId, now: UnixTime) -> Arc<AuthorizedEntries> {
         let revision = self.read().revision();
         let mut cache = self.authorized.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, since, set)) = cache.get(agent) {
-            let fresh = now.seconds() - since.seconds();
-            if *at == revision && (0..AUTHORIZED_FOR_SECONDS).contains(&fresh) {
-                return Arc::clone(set);
+        if let Some(answer) = cache.get(agent) {
+            let age = now.seconds() - answer.since.seconds();
+            if answer.revision == revision && (0..AUTHORIZED_FOR_SECONDS).contains(&age) {
+                return Arc::clone(&answer.entries);
             }
         }
         drop(cache);
-        let (revision, set) = {
+        let (revision, entries) = {
             let index = self.read();
             (index.revision(), Arc::new(index.authorized(agent, now)))
         };
         cache = self.authorized.lock().unwrap_or_else(PoisonError::into_inner);
-        if set.as_slice().is_empty() {
+        if entries.as_slice().is_empty() {
             cache.remove(agent);
         } else {
-            cache.insert(agent.clone(), (revision, now, Arc::clone(&set)));
+            cache.insert(agent.clone(), Answer { revision, since: now, entries: Arc::clone(&entries) });
         }
-        set
+        entries
     }
 
     /// Forgets the answers for agents that have not asked for a while.
     pub fn forget_idle_agents(&self, before: UnixTime) {
         let mut cache = self.authorized.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.retain(|_, (_, since, _)| *since >= before);
+        cache.retain(|_, answer| answer.since >= before);
     }
 
     /// Checks that the store belongs to this trust domain: the first entry must.

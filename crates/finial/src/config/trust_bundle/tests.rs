@@ -120,7 +120,10 @@ async fn a_server_that_nobody_vouches_for_is_not_believed() {
 async fn what_is_too_long_is_not_read() {
     let server = web_server(vec![ok(ROOT)]).await;
     let via = Via::Tls(Roots::Given(vec![CertificateDer::from(der(WEB_CA))]));
-    assert_eq!(get(&format!("{server}/").parse().unwrap(), &via, 100).await.unwrap_err(), "length limit exceeded");
+    assert_eq!(
+        get(&format!("{server}/").parse().unwrap(), &via, 100).await.unwrap_err(),
+        "length limit exceeded"
+    );
 }
 
 #[tokio::test]
@@ -137,11 +140,18 @@ async fn a_service_behind_a_socket_is_told_who_asks() {
     let source = BundleUrl::over_unix(url, path, visit.clone(), Format::Pem, trust_domain());
     assert_eq!(source.fetch().await.unwrap().x509_authorities.len(), 1);
     let request = server.await.unwrap();
-    assert!(request.starts_with("GET /bundle?spiffe-trust-domain=example.org&spire-attest-mode=bootstrap&"), "{request}");
-    assert!(request.contains("&spire-connection-attempts=1&spire-server-address=a+b&spire-server-port=8081&z=1 "), "{request}");
+    assert!(
+        request.starts_with("GET /bundle?spiffe-trust-domain=example.org&spire-attest-mode=bootstrap&"),
+        "{request}"
+    );
+    assert!(
+        request.contains("&spire-connection-attempts=1&spire-server-address=a+b&spire-server-port=8081&z=1 "),
+        "{request}"
+    );
 
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    let source = BundleUrl::over_unix("http://x/b".parse().unwrap(), "s".into(), visit, Format::Pem, trust_domain());
+    let source =
+        BundleUrl::over_unix("http://x/b".parse().unwrap(), "s".into(), visit, Format::Pem, trust_domain());
     let visit = Visit { server: "h".to_owned(), port: 1, is_known_here: true };
     source.url_of_visit(&visit, now).unwrap();
     assert_eq!(

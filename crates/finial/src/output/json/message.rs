@@ -73,6 +73,20 @@ fn value_of(contract: Contract, name: &'static str, message: &impl Message) -> R
     Ok(without_nulls(value))
 }
 
+/// The message that a recorded JSON text shows.
+#[cfg(test)]
+pub(crate) fn read_recorded<M: Described + Default>(text: &str) -> M {
+    let pool = match M::CONTRACT {
+        Contract::Server => &*SERVER,
+        Contract::Agent => &*AGENT,
+        Contract::Workload => &*WORKLOAD,
+    };
+    let descriptor = pool.as_ref().unwrap().get_message_by_name(M::NAME).unwrap();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let message = DynamicMessage::deserialize(descriptor, &mut deserializer).unwrap();
+    M::decode(message.encode_to_vec().as_slice()).unwrap()
+}
+
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(members) => Value::Object(

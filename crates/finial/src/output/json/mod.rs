@@ -9,6 +9,9 @@ mod message;
 pub(crate) use go::{write_compact, write_protobuf_line};
 pub(crate) use message::{DescribeError, Described, describe_struct, to_value};
 
+#[cfg(test)]
+pub(crate) use message::read_recorded;
+
 use super::Stream;
 use serde_json::Value;
 use std::io::{self, Write};

@@ -68,7 +68,9 @@ fn problems_of_plugins_are_told_as_spire_does() {
         "#]],
     );
     let told = verdict("server", loaded(vec![], problems));
-    assert!(told.unwrap_err().starts_with("SPIRE server configuration file is invalid.\nValidation errors:\n"));
+    assert!(
+        told.unwrap_err().starts_with("SPIRE server configuration file is invalid.\nValidation errors:\n")
+    );
 }
 
 #[test]
