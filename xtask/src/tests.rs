@@ -22,7 +22,6 @@ pub(crate) fn all() -> Result<()> {
     fs::create_dir_all(target())?;
     fs::write(&skips, "")?;
     check()?;
-    cargo(["build", "--release", "-p", "finial"], &[])?;
     let clients = clients::build_all()?;
     let mut test = command(env!("CARGO"));
     test.args(["test", "--workspace", "--all-features"]).env("FINIAL_SKIPPED_TESTS", &skips);

@@ -2,7 +2,8 @@
 
 use super::*;
 use finial_identity::{
-    AdditionalAttributes, Bundle, EntryId, Selector, SpiffeId, TrustDomain, UnixTime, X509Authority,
+    AdditionalAttributes, Bundle, EntryId, GrantedEntry, Selector, SpiffeId, TrustDomain, UnixTime,
+    X509Authority,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

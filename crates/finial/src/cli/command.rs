@@ -81,11 +81,14 @@ pub(crate) struct Invocation<'a> {
     pub(crate) terminal: &'a mut Terminal,
 }
 
+/// What comes of a command that calls somebody.
+type Outcome<'a> = Pin<Box<dyn Future<Output = Result<(), Fault>> + 'a>>;
+
 /// What a command does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Action {
     /// Calls somebody: runs on a small runtime that is there already.
-    Call(for<'a> fn(Invocation<'a>) -> Pin<Box<dyn Future<Output = Result<(), Fault>> + 'a>>),
+    Call(for<'a> fn(Invocation<'a>) -> Outcome<'a>),
     /// Becomes a process, or reads configuration: makes its own runtime if it needs one.
     Process(fn(Invocation<'_>) -> Result<(), Fault>),
 }

@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn suggests_what_is_near() {
         let names = || ["entry", "agent", "bundle", "healthcheck", "localauthority"].into_iter();
-        assert_eq!(nearest("entrie", names()), None);
+        assert_eq!(nearest("entrie", names()), Some("entry"));
         assert_eq!(nearest("entrys", names()), Some("entry"));
         assert_eq!(nearest("helthcheck", names()), Some("healthcheck"));
         assert_eq!(nearest("local", names()), Some("localauthority"));

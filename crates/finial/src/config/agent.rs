@@ -4,7 +4,7 @@ use super::bootstrap;
 use super::flags::AgentFlags;
 use super::plugins::{self, AgentPluginChoice, JoinToken};
 use super::process::{self, HealthListener, LogFlags, LogSettings};
-use super::reader::{Flag, Reader, Visibility};
+use super::reader::{Flag, Reader, Setting, Visibility};
 use super::server::{read_key_exchange, read_port, read_trust_domain};
 use super::{duration, file, path};
 use finial_agent::AgentConfig;
@@ -63,18 +63,7 @@ pub(super) fn read(root: &mut Reader<'_>, flags: &AgentFlags) -> Option<AgentSet
 fn read_config(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<AgentConfig> {
     let host = section.text("server_address", Flag::new("serverAddress", &flags.server_address), "");
     let port = section.number("server_port", Some(("serverPort", flags.server_port)), 0);
-    let server = match (host.value.as_str(), port.value) {
-        ("", _) => {
-            section.problem(&host, "server_address must be configured");
-            None
-        }
-        (_, 0) => None,
-        _ => read_port(section, &port)
-            .and_then(|port| section.parsed(&host, "server_address", |host| TcpTarget::new(host, port))),
-    };
-    if port.value == 0 {
-        section.problem(&port, "server_port must be configured");
-    }
+    let server = read_server(section, &host, &port);
     let trust_domain = read_trust_domain(section, Flag::new("trustDomain", &flags.trust_domain));
     let data_dir = section.text("data_dir", Flag::new("dataDir", &flags.data_dir), ".").value;
     let sockets = read_sockets(section, flags);
@@ -97,6 +86,8 @@ fn read_config(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<AgentConf
     let verifiers = section.is_set("allow_unauthenticated_verifiers", flags.allow_unauthenticated_verifiers);
     read_sds(section, flags);
     read_delegates(section, trust_domain.as_ref());
+    let allowed_foreign_jwt_claims = section.texts("allowed_foreign_jwt_claims").into_iter().collect();
+    let log_selectors = section.texts("log_selectors").into_iter().collect();
     let experimental = read_experimental(section);
     Some(AgentConfig {
         trust_domain: trust_domain?,
@@ -115,12 +106,30 @@ fn read_config(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<AgentConf
             true => UnauthenticatedVerifiers::Allow,
             false => UnauthenticatedVerifiers::Refuse,
         },
-        allowed_foreign_jwt_claims: section.texts("allowed_foreign_jwt_claims").into_iter().collect(),
+        allowed_foreign_jwt_claims,
         authorized_delegates: Vec::new(),
-        log_selectors: section.texts("log_selectors").into_iter().collect(),
+        log_selectors,
         key_exchange: experimental.key_exchange,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+fn read_server(section: &Reader<'_>, host: &Setting<String>, port: &Setting<i64>) -> Option<TcpTarget> {
+    if host.value.is_empty() {
+        section.problem(host, "server_address must be configured");
+    }
+    let number = match port.value {
+        0 => {
+            section.problem(port, "server_port must be configured");
+            None
+        }
+        _ => read_port(section, port),
+    };
+    if host.value.is_empty() {
+        return None;
+    }
+    let target = section.parsed(host, "server_address", |host| TcpTarget::new(host, number.unwrap_or(1)));
+    number.and(target)
 }
 
 struct Sockets {

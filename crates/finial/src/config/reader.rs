@@ -4,7 +4,8 @@
 //! and what the configuration came to, for one line in the log.
 
 use super::duration;
-use finial_runtime::config::{Document, GoDuration, Problem, Problems, Section, Value};
+use finial_runtime::config::decode::LabelledPair;
+use finial_runtime::config::{Document, GoDuration, Position, Problem, Problems, Section, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -69,6 +70,15 @@ pub(super) enum Visibility {
     Secret,
 }
 
+/// A block with two labels.
+pub(super) struct Pair<'d> {
+    pub(super) outer: &'d str,
+    pub(super) inner: &'d str,
+    /// Where the first label stands.
+    pub(super) at: Position,
+    pub(super) section: Reader<'d>,
+}
+
 /// One section.
 #[derive(Debug)]
 pub(super) struct Reader<'d> {
@@ -100,13 +110,6 @@ impl<'d> Reader<'d> {
         self.with(section, shadow)
     }
 
-    /// A block, if it is there.
-    pub(super) fn block_if_present(&mut self, name: &str) -> Option<Self> {
-        let present = self.has(name);
-        let block = self.block(name);
-        present.then_some(block)
-    }
-
     /// One section for each repetition of a block, or for each object of a list of blocks.
     pub(super) fn blocks(&mut self, name: &str) -> Vec<Self> {
         let sections = self.section.blocks(name);
@@ -115,13 +118,16 @@ impl<'d> Reader<'d> {
     }
 
     /// The blocks two labels below a name.
-    pub(super) fn labelled_pairs(&mut self, name: &str) -> Vec<(&'d str, &'d str, Self)> {
+    pub(super) fn labelled_pairs(&mut self, name: &str) -> Vec<Pair<'d>> {
         let sections = self.section.labelled_pairs(name);
         let shadows = self.shadow.labelled_pairs(name);
-        let pairs = sections.into_iter().zip(shadows);
-        pairs
-            .map(|(pair, shadow)| (pair.outer, pair.inner, self.with(pair.section, shadow.section)))
-            .collect()
+        let pair = |(pair, shadow): (LabelledPair<'d>, LabelledPair<'d>)| Pair {
+            outer: pair.outer,
+            inner: pair.inner,
+            at: pair.at,
+            section: self.with(pair.section, shadow.section),
+        };
+        sections.into_iter().zip(shadows).map(pair).collect()
     }
 
     /// Whether the key is there.
@@ -283,16 +289,19 @@ impl<'d> Reader<'d> {
         self.section.problem_here(message);
     }
 
-    /// Reports something at this section under another path.
-    pub(super) fn problem_under(&self, path: String, message: impl Into<String>) {
-        let at = self.section.position();
-        self.findings.problems.add(Problem {
-            file: Arc::clone(&self.file),
-            line: at.line,
-            column: at.column,
-            path,
-            message: message.into(),
-        });
+    /// Reports what is wrong with something that should be in the section.
+    pub(super) fn problem_below(&self, name: &str, message: impl Into<String>) {
+        self.report(self.section.position(), self.path_of(name), message.into());
+    }
+
+    /// Reports what is wrong with the labels of the section.
+    pub(super) fn problem_above(&self, at: Position, message: impl Into<String>) {
+        self.report(at, self.section.path().to_owned(), message.into());
+    }
+
+    fn report(&self, at: Position, path: String, message: String) {
+        let Position { line, column } = at;
+        self.findings.problems.add(Problem { file: Arc::clone(&self.file), line, column, path, message });
     }
 
     /// Warns about a key.

@@ -14,12 +14,13 @@ pub(super) struct Printed {
     pub(super) err: String,
 }
 
-/// What SPIRE printed for the first recorded command line that begins so.
+/// What SPIRE printed for this command line, or for the first recorded one that begins so.
 #[track_caller]
 pub(super) fn recorded(line: &str) -> Printed {
-    let start = format!("$ {line}");
-    let is_wanted = |case: &&str| case.starts_with(start.trim_start_matches("$ "));
-    let case = RECORD.split("\n\n$ ").find(is_wanted).unwrap_or_else(|| panic!("no record of {line:?}"));
+    let is_whole = |case: &&str| case.lines().next() == Some(line);
+    let mut cases = RECORD.split("\n\n$ ");
+    let case = cases.clone().find(is_whole).or_else(|| cases.find(|case| case.starts_with(line)));
+    let case = case.unwrap_or_else(|| panic!("no record of {line:?}"));
     let mut printed = Printed::default();
     let mut into = None;
     for line in case.lines().skip(1) {

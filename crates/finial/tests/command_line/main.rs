@@ -1,6 +1,7 @@
 //! The command line as others see it: the binary under its three names, with nobody to talk to.
 //!
 //! Apart from the system tests in `tests/it`, since these need no deployment and take a second.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod finial;
 mod recorded;

@@ -12,7 +12,7 @@ pub(crate) use server::ServerPluginChoice;
 pub(super) use server::read as read_server;
 
 use super::file::cause_in_go_words;
-use super::reader::Reader;
+use super::reader::{Findings, Pair, Reader};
 use finial_plugins_base as base;
 use finial_runtime::config::{Document, hcl};
 use finial_runtime::files;
@@ -99,30 +99,32 @@ fn declared<'d>(root: &mut Reader<'d>, kinds: &'static [Kind]) -> Vec<Declared<'
     let mut seen = HashSet::new();
     let mut refused = HashSet::new();
     let mut declared = Vec::new();
-    for (kind_name, name, mut block) in root.labelled_pairs("plugins") {
+    for Pair { outer: kind_name, inner: name, at, section: mut block } in root.labelled_pairs("plugins") {
         if !seen.insert((kind_name, name)) {
-            block.problem_here(format!("plugin {kind_name:?}/{name:?} declared more than once"));
+            block.problem_above(at, format!("plugin {kind_name:?}/{name:?} declared more than once"));
             continue;
         }
         if !block.is_set_unless("enabled", false, true) {
             continue;
         }
-        match find(kinds, kind_name, name) {
-            Ok((kind, name)) => {
-                refuse_external(&mut block);
-                declared.push(Declared { kind, name, block });
+        let found = match block.optional_text("plugin_cmd") {
+            Some(command) => {
+                block.problem(&command, "external plugins are not available in this version");
+                None
             }
-            Err(message) => {
-                refused.insert(kind_name);
-                block.problem_here(message);
-            }
+            None => find(kinds, kind_name, name).map_err(|message| block.problem_above(at, message)).ok(),
+        };
+        block.accept(&["plugin_args", "plugin_checksum"]);
+        match found {
+            Some((kind, name)) => declared.push(Declared { kind, name, block }),
+            None => drop(refused.insert(kind_name)),
         }
     }
     let is_short = |kind: &&Kind| !refused.contains(kind.name);
     for kind in kinds.iter().filter(is_short) {
         let count = declared.iter().filter(|plugin| plugin.kind == kind.name).count();
         if let Err(message) = kind.check_count(count) {
-            root.block("plugins").problem_under(format!("plugins.{}", kind.name), message);
+            root.block("plugins").problem_below(kind.name, message);
         }
     }
     declared
@@ -151,7 +153,7 @@ fn find(kinds: &'static [Kind], kind: &str, name: &str) -> Result<(&'static str,
         return Ok((kind.name, name));
     }
     let available = match kind.available {
-        [] => format!("no {} is", kind.name),
+        [] => "this version has none".to_owned(),
         available => format!("available are: {}", available.join(", ")),
     };
     Err(if kind.missing.contains(&name) {
@@ -165,11 +167,6 @@ fn find(kinds: &'static [Kind], kind: &str, name: &str) -> Result<(&'static str,
             kind.name
         )
     })
-}
-
-fn refuse_external(block: &mut Reader<'_>) {
-    block.refused(&["plugin_cmd"], "external plugins are not available in this version");
-    block.accept(&["plugin_args", "plugin_checksum"]);
 }
 
 impl Declared<'_> {
@@ -194,18 +191,17 @@ impl Declared<'_> {
         if self.block.has("plugin_data") {
             self.block.problem(&file, "only one of [plugin_data, plugin_data_file] can be used");
         }
+        let findings = self.block.findings();
         let text = files::read_text_bounded(file.value.as_ref(), DATA_FILE_MAX).map_err(|error| {
             self.block.problem(&file, format!("open {}: {}", file.value, cause_in_go_words(&error)));
         });
-        let document = match text.map(|text| hcl::parse(&file.value, &text)) {
-            Ok(Ok(document)) => document,
-            Ok(Err(problem)) => {
-                self.block.findings().problems.add(problem);
-                Document::empty(&file.value)
-            }
-            Err(()) => Document::empty(&file.value),
-        };
-        decode(Reader::root(&document, self.block.findings()))
+        match text.map(|text| hcl::parse(&file.value, &text)) {
+            Ok(Ok(document)) => return decode(Reader::root(&document, findings)),
+            Ok(Err(problem)) => findings.problems.add(problem),
+            Err(()) => {}
+        }
+        // What is missing in a file that cannot be read is not worth a word.
+        decode(Reader::root(&Document::empty(&file.value), &Findings::default()))
     }
 }
 

@@ -56,9 +56,9 @@ fn every_key_that_works_arrives() {
 
 #[test]
 fn secrets_are_not_among_the_values() {
-    let Ok(loaded) = agent_with(r#"join_token = "secret""#) else { panic!() };
+    let Ok(loaded) = agent_with(r#"join_token = "hush""#) else { panic!() };
     assert_eq!(loaded.values.get("agent.join_token").map(String::as_str), Some("(hidden)"));
-    assert!(!format!("{loaded:?}").contains("secret"));
+    assert!(!format!("{loaded:?}").contains("hush"));
     assert_eq!(loaded.values.get("agent.server_port").map(String::as_str), Some("8081"));
 }
 
@@ -191,9 +191,41 @@ plugins {
 "#,
             &AgentFlags::default(),
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            t.conf:2:7: agent: trust_bundle_path, trust_bundle_url, or trust_bundle_spiffe_workload_api must be configured unless insecure_bootstrap is set
+            t.conf:3:3: agent.bogus: unknown configuration detected: "bogus" is no key of agent
+            t.conf:4:3: agent.bogus2: unknown configuration detected: "bogus2" is no key of agent
+            t.conf:5:17: agent.server_port: 70000 is not a port
+            t.conf:6:20: agent.server_address: server_address: "not a host" is neither a host name nor an IP address
+            t.conf:8:23: agent.admin_socket_path: admin socket cannot be in the same directory or a subdirectory as that containing the Workload API socket
+            t.conf:10:21: agent.join_token_file: only one of join_token or join_token_file can be specified, not both
+            t.conf:11:22: agent.rebootstrap_mode: unknown rebootstrap mode specified: bogus
+            t.conf:12:23: agent.rebootstrap_delay: could not parse rebootstrap delay duration: time: invalid duration "x"
+            t.conf:13:33: agent.workload_x509_svid_key_type: key type "rsa-4096" is unknown; must be one of [rsa-2048, ec-p256, ec-p384]
+            t.conf:14:25: agent.availability_target: availability_target must be at least 24h0m0s
+            t.conf:15:30: agent.x509_svid_cache_max_size: x509_svid_cache_max_size should not be negative
+            t.conf:16:29: agent.jwt_svid_cache_max_size: jwt_svid_cache_max_size should not be negative
+            t.conf:17:26: agent.authorized_delegates: error validating authorized delegate: "spiffe://other.org/a" is not a member of trust domain "example.org"
+            t.conf:17:26: agent.authorized_delegates: the Delegated Identity API is not available in this version; remove authorized_delegates
+            t.conf:20:21: agent.experimental.sync_interval: could not parse synchronization interval: time: invalid duration "x"
+            t.conf:21:34: agent.experimental.jwt_svid_cache_hit_timeout: jwt_svid_cache_hit_timeout (30s) must be less than 30s
+            t.conf:22:29: agent.experimental.admin_named_pipe_name: invalid configuration: admin_named_pipe_name is not supported in this platform; please use admin_socket_path instead
+            t.conf:23:35: agent.experimental.ratelimit.fetch_x509_svid: experimental.ratelimit.fetch_x509_svid must not be negative
+            t.conf:23:56: agent.experimental.ratelimit.fetch_jwt_svid: limits of the Workload API are not available in this version; use 0
+            t.conf:23:78: agent.experimental.ratelimit.bogus: unknown configuration detected: "bogus" is no key of ratelimit
+            t.conf:24:12: agent.experimental.broker: the SPIFFE Broker API is not available in this version; remove broker
+            t.conf:25:21: agent.experimental.feature_flags: error loading feature flags: unknown feature flag(s): [nope]
+            t.conf:29:35: plugins.KeyManager.disk.plugin_data.directory: directory must be configured
+            t.conf:30:67: plugins.NodeAttestor.x509pop.plugin_data.spiffe_endpoint_socket: spiffe_endpoint_socket is not supported yet; write the SVID and its key to files and use certificate_path and private_key_path
+            t.conf:31:3: plugins.WorkloadAttestor.docker: failed to load plugin "docker": WorkloadAttestor "docker" is not available in this version; available are: unix
+            t.conf:32:3: plugins.SVIDStore.disk: failed to load plugin "disk": no built-in plugin "disk" for type "SVIDStore"; this version has none"#]],
     );
-    check(load_agent_text("", &AgentFlags::default()), expect![[r#""#]]);
+    check(load_agent_text("", &AgentFlags::default()), expect![[r#"
+        t.conf:1:1: agent.server_address: server_address must be configured
+        t.conf:1:1: agent.server_port: server_port must be configured
+        t.conf:1:1: agent.trust_domain: trust_domain must be configured
+        t.conf:1:1: agent: trust_bundle_path, trust_bundle_url, or trust_bundle_spiffe_workload_api must be configured unless insecure_bootstrap is set
+        t.conf:1:1: plugins: plugins section must be configured"#]]);
 }
 
 #[test]
@@ -203,7 +235,13 @@ fn what_has_no_effect_is_warned_of() {
             r#"sds { default_svid_name = "x", bogus = 1 }
 experimental { use_sync_authorized_entries = false, bogus = 1 }"#,
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            warning: t.conf:1:109: agent.insecure_bootstrap: the agent will believe the first server that answers; use this for trying things out only
+            warning: t.conf:2:5: agent.sds: has no effect: Envoy's SDS is not available in this version
+            warning: t.conf:2:32: agent.sds.bogus: unknown key; it has no effect
+            warning: t.conf:3:46: agent.experimental.use_sync_authorized_entries: has no effect: the agent asks for changes only, and for everything from a server that does not know how
+            warning: t.conf:3:53: agent.experimental.bogus: unknown key; it has no effect
+        "#]],
     );
 }
 

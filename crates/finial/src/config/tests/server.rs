@@ -165,7 +165,40 @@ telemetry { Prometheus { bogus = 1 } }
 "#,
             &ServerFlags::default(),
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            t.conf:1:1: plugins: plugins section must be configured
+            t.conf:2:8: server.data_dir: data_dir must be configured
+            t.conf:2:8: server.trust_domain: trust_domain must be configured
+            t.conf:3:15: server.bind_port: 70000 is not a port
+            t.conf:4:3: server.bogus: unknown configuration detected: "bogus" is no key of server
+            t.conf:5:15: server.admin_ids: could not parse admin ID "nope": scheme is missing or invalid
+            t.conf:6:15: server.agent_ttl: could not parse agent ttl "abc": time: invalid duration "abc"
+            t.conf:7:12: server.ca_ttl: could not parse default CA ttl "1y": time: unknown unit "y" in duration "1y"
+            t.conf:8:26: server.default_jwt_svid_ttl: could not parse default JWT SVID ttl "5x": time: unknown unit "x" in duration "5x"
+            t.conf:9:27: server.default_x509_svid_ttl: could not parse default X509 SVID ttl "-1h": it must not be negative
+            t.conf:10:17: server.ca_key_type: error parsing ca_key_type: key type "rsa-1024" is unknown; must be one of [rsa-2048, rsa-4096, ec-p256, ec-p384]
+            t.conf:11:18: server.jwt_key_type: error parsing jwt_key_type: key type "foo" is unknown; must be one of [rsa-2048, rsa-4096, ec-p256, ec-p384]
+            t.conf:12:15: server.log_level: could not start logger: not a valid logrus Level: "LOUD"
+            t.conf:13:16: server.log_format: could not start logger: unknown logger format: "xml"
+            t.conf:14:14: server.log_file: open /nowhere/at/all/log: no such file or directory
+            t.conf:15:38: server.prune_attested_nodes_expired_for: could not parse prune_attested_nodes_expired_for: time: invalid duration "x"
+            t.conf:16:34: server.proxy_protocol_trusted_cidrs: invalid proxy_protocol_trusted_cidrs value "x": invalid CIDR address: x
+            t.conf:16:34: server.proxy_protocol_trusted_cidrs: the PROXY protocol is not available in this version; let agents connect directly
+            t.conf:17:23: server.audit_log_enabled: expected true or false without quotes, found a string
+            t.conf:18:16: server.ca_subject.bogus: unknown configuration detected: "bogus" is no key of ca_subject
+            t.conf:19:15: server.ratelimit.bogus: unknown configuration detected: "bogus" is no key of ratelimit
+            t.conf:19:36: server.ratelimit.signing: expected true or false without quotes, found a string
+            t.conf:21:29: server.experimental.cache_reload_interval: could not parse cache reload interval: time: invalid duration "x"
+            t.conf:23:31: server.experimental.sql_transaction_timeout: both experimental sql_transaction_timeout and event_timeout set, only set event_timeout
+            t.conf:24:21: server.experimental.feature_flags: error loading feature flags: unknown feature flag(s): [nope]
+            t.conf:24:21: server.experimental.feature_flags: wit-svid: WIT-SVIDs are not available in this version; leave the flag out
+            t.conf:25:23: server.experimental.named_pipe_name: invalid configuration: named_pipe_name is not supported in this platform; please use socket_path instead
+            t.conf:26:28: server.experimental.auth_opa_policy_engine: a policy of your own is not available in this version; the built-in policy is that of SPIRE
+            t.conf:29:21: server.federation.bundle_endpoint: serving the bundle to other trust domains is not available in this version; remove bundle_endpoint
+            t.conf:30:32: server.federation.federates_with: fetching bundles of other trust domains is not available in this version; remove federates_with and bring the bundles in with `bundle set`
+            t.conf:34:17: health_checks.bogus: unknown configuration detected: "bogus" is no key of health check
+            t.conf:34:40: health_checks.live_path: live_path "live" must begin with a slash
+            t.conf:35:26: telemetry.Prometheus[0].bogus: unknown configuration detected: "bogus" is no key of Prometheus"#]],
     );
 }
 
@@ -251,7 +284,7 @@ fn forms_that_spire_refuses() {
         ),
         (
             "log_level = INFO",
-            "unable to decode configuration at \"t.conf\": At 2:13: Unknown token: 2:13 IDENT INFO",
+            "unable to decode configuration at \"t.conf\": At 2:13: Unknown token: IDENT INFO",
         ),
     ] {
         assert_eq!(told(server_with(keys)), want, "{keys}");
@@ -271,7 +304,22 @@ federation { bogus = 1 }
 experimental { cache_reload_interval = "1m", events_based_cache = true, wit_issuer = "x", bogus = 1 }
 } telemetry { Prometheus { port = 9988 } InMem {} bogus = 1"#,
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            warning: t.conf:2:21: server.audit_log_enabled: has no effect: there is no audit log in this version
+            warning: t.conf:2:47: server.profiling_enabled: has no effect: profiling is not available in this version
+            warning: t.conf:3:36: server.max_attested_node_info_staleness: has no effect: what is known of agents is never stale, because it is held in memory
+            warning: t.conf:4:13: server.agent_ttl: agent_ttl is too high for the configured ca_ttl value. SVIDs with shorter lifetimes may be issued. Please set agent_ttl to 4h or less, or the ca_ttl to 720h or more, to guarantee the full agent_ttl lifetime when CA rotations are scheduled.
+            warning: t.conf:5:20: The argument "log_level" at 5:20 was already set. Each argument can only be defined once
+            warning: t.conf:6:12: server.ca_subject: ca_subject configurable is set but empty; the default will be used
+            warning: t.conf:7:14: server.federation.bogus: unknown key; it has no effect
+            warning: t.conf:8:40: server.experimental.cache_reload_interval: has no effect: the index of entries is in memory and always up to date
+            warning: t.conf:8:67: server.experimental.events_based_cache: has no effect: the index of entries is in memory and always up to date
+            warning: t.conf:8:86: server.experimental.wit_issuer: has no effect: WIT-SVIDs are not available in this version
+            warning: t.conf:8:91: server.experimental.bogus: unknown key; it has no effect
+            warning: t.conf:9:26: telemetry.Prometheus: has no effect: metrics are not available in this version
+            warning: t.conf:9:48: telemetry.InMem: has no effect: metrics are not available in this version
+            warning: t.conf:9:51: telemetry.bogus: unknown key; it has no effect
+        "#]],
     );
 }
 
@@ -283,7 +331,9 @@ fn plugins_are_counted_and_known() {
     };
     const STORE: &str =
         r#"DataStore "sql" { plugin_data { database_type = "sqlite3" connection_string = "x" } }"#;
-    check(with(""), expect![[r#""#]]);
+    check(with(""), expect![[r#"
+        t.conf:2:9: plugins.DataStore: 'datastore' must be configured
+        t.conf:2:9: plugins.KeyManager: constraint not satisfied: expected exactly 1 but got 0"#]]);
     check(
         with(&format!(
             r#"{STORE}
@@ -292,7 +342,9 @@ KeyManager "disk" {{ plugin_data {{ keys_path = "k" }} }}
 NodeAttestor "join_token" {{ plugin_data {{}} }}
 NodeAttestor "join_token" {{ plugin_data {{}} }}"#
         )),
-        expect![[r#""#]],
+        expect![[r#"
+            t.conf:2:9: plugins.KeyManager: constraint not satisfied: expected exactly 1 but got 2
+            t.conf:7:1: plugins.NodeAttestor.join_token: plugin "NodeAttestor"/"join_token" declared more than once"#]],
     );
     check(
         with(
@@ -307,7 +359,17 @@ UpstreamAuthority "disk" { plugin_data {} }
 Foo "bar" { plugin_data {} }
 keymanager "memory" {}"#,
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            t.conf:3:1: plugins.DataStore.mine: failed to load plugin "mine": no built-in plugin "mine" for type "DataStore"; available are: sql
+            t.conf:4:1: plugins.KeyManager.aws_kms: failed to load plugin "aws_kms": KeyManager "aws_kms" is not available in this version; available are: disk, memory
+            t.conf:6:1: plugins.NodeAttestor.bogus: failed to load plugin "bogus": no built-in plugin "bogus" for type "NodeAttestor"; available are: join_token, x509pop
+            t.conf:7:1: plugins.NodeAttestor.ext: failed to load plugin "ext": no built-in plugin "ext" for type "NodeAttestor"; available are: join_token, x509pop
+            t.conf:8:1: plugins.NodeAttestor.k8s_psat: failed to load plugin "k8s_psat": NodeAttestor "k8s_psat" is not available in this version; available are: join_token, x509pop
+            t.conf:9:24: plugins.NodeAttestor.x509pop.plugin_data.ca_bundle_path: one of ca_bundle_path or ca_bundle_paths must be configured
+            t.conf:9:39: plugins.NodeAttestor.x509pop.plugin_cmd: external plugins are not available in this version
+            t.conf:10:1: plugins.UpstreamAuthority.disk: failed to load plugin "disk": UpstreamAuthority "disk" is not available in this version; this version has none
+            t.conf:11:1: plugins.Foo.bar: unsupported plugin type "Foo"; there are DataStore, KeyManager, NodeAttestor, UpstreamAuthority, BundlePublisher, CredentialComposer, Notifier
+            t.conf:12:1: plugins.keymanager.memory: unsupported plugin type "keymanager"; there are DataStore, KeyManager, NodeAttestor, UpstreamAuthority, BundlePublisher, CredentialComposer, Notifier"#]],
     );
 }
 
@@ -323,7 +385,13 @@ fn plugins_data_is_checked() {
 KeyManager "disk" { plugin_data {} }
 NodeAttestor "x509pop" { plugin_data { mode = "x" max_intermediates = 0 max_rsa_key_size = "a" } }"#,
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            t.conf:3:31: plugins.DataStore.sql.plugin_data.connection_string: datastore-sql: connection_string must be set
+            t.conf:3:49: plugins.DataStore.sql.plugin_data.database_type: datastore-sql: database_type "postgres" is not available in this version; available is: sqlite3
+            t.conf:4:33: plugins.KeyManager.disk.plugin_data.keys_path: keys_path is required
+            t.conf:5:47: plugins.NodeAttestor.x509pop.plugin_data.mode: mode can only be either spiffe or external_pki
+            t.conf:5:71: plugins.NodeAttestor.x509pop.plugin_data.max_intermediates: max_intermediates must be greater than 0
+            t.conf:5:92: plugins.NodeAttestor.x509pop.plugin_data.max_rsa_key_size: "a" is not a whole number"#]],
     );
     check(
         with(
@@ -331,7 +399,12 @@ NodeAttestor "x509pop" { plugin_data { mode = "x" max_intermediates = 0 max_rsa_
 KeyManager "memory" { plugin_data = "x" }
 NodeAttestor "x509pop" { plugin_data { ca_bundle_path = "/nowhere.pem" } plugin_data_file = "/nowhere.hcl" }"#,
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            t.conf:3:31: plugins.DataStore.sql.plugin_data.connection_string: datastore-sql: connection_string must be set
+            t.conf:3:55: plugins.DataStore.sql.plugin_data.database_type: datastore-sql: a database_type with settings of its own is not available in this version; available is: sqlite3
+            t.conf:4:37: plugins.KeyManager.memory.plugin_data: expected a block, found a string
+            t.conf:5:93: plugins.NodeAttestor.x509pop.plugin_data_file: only one of [plugin_data, plugin_data_file] can be used
+            t.conf:5:93: plugins.NodeAttestor.x509pop.plugin_data_file: open /nowhere.hcl: no such file or directory"#]],
     );
     check(
         with(
@@ -339,15 +412,24 @@ NodeAttestor "x509pop" { plugin_data { ca_bundle_path = "/nowhere.pem" } plugin_
 KeyManager "memory" "second label" { plugin_data = {} }
 NodeAttestor "join_token" { plugin_data { bogus = 1 } }"#,
         ),
-        expect![[r#""#]],
+        expect![[r#"
+            warning: t.conf:3:83: plugins.DataStore.sql.plugin_data.bogus: unknown key; it has no effect
+            warning: t.conf:3:110: plugins.DataStore.sql.plugin_data.max_open_conns: has no effect: there is one connection that writes and a few that read, as SQLite likes it
+            warning: t.conf:3:114: plugins.DataStore.sql.bogus: unknown key; it has no effect
+            note: t.conf:5:43: plugins.NodeAttestor.join_token.plugin_data.bogus: unknown setting "bogus" encountered
+        "#]],
     );
 }
 
 #[test]
 fn only_the_first_of_several_plugins_sections_counts() {
     let text = format!("server {{ {SERVER} }}\n{SERVER_PLUGINS}\nplugins {{ NodeAttestor \"bogus\" {{}} }}");
-    check(load_server_text(&text, &ServerFlags::default()), expect![[r#""#]]);
+    check(load_server_text(&text, &ServerFlags::default()), expect![[r#"
+        warning: t.conf:6:1: plugins: only the first plugins section counts; this one has no effect
+    "#]]);
     let text =
         format!("server {{ {SERVER} }}\nplugins {{ NodeAttestor \"join_token\" {{}} }}\n{SERVER_PLUGINS}");
-    check(load_server_text(&text, &ServerFlags::default()), expect![[r#""#]]);
+    check(load_server_text(&text, &ServerFlags::default()), expect![[r#"
+        t.conf:2:9: plugins.DataStore: 'datastore' must be configured
+        t.conf:2:9: plugins.KeyManager: constraint not satisfied: expected exactly 1 but got 0"#]]);
 }
