@@ -2,8 +2,8 @@
 
 use crate::api::Rooms;
 use crate::api::gate::Gate;
-use crate::authority::{Authority, AuthorityError};
-use crate::bundle::{ForeignBundles, OwnBundle};
+use crate::authority::{Authority, AuthorityError, OWN_IDENTITY_EVERY, PRUNE_JOURNALS_EVERY, ROTATE_EVERY};
+use crate::bundle::{ForeignBundles, OwnBundle, PRUNE_EVERY, REFRESH_EVERY};
 use crate::config::{ServerConfig, ServerPlugins};
 use crate::endpoints::{ServerIdentity, ServerTrust, serve_tcp, serve_unix};
 use crate::nodes::Nodes;
@@ -23,14 +23,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often the authorities are looked after.
-const AUTHORITY_EVERY: Duration = Duration::from_secs(10);
-/// How often the server's own SVID is looked after.
-const IDENTITY_EVERY: Duration = Duration::from_secs(5);
-/// How often the bundle is rid of what has ended.
-const BUNDLE_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
-/// How often old journals are removed.
-const JOURNALS_EVERY: Duration = Duration::from_secs(8 * 60 * 60);
 /// How often limits and caches forget who has been quiet.
 const IDLE_EVERY: Duration = Duration::from_secs(60);
 
@@ -120,7 +112,7 @@ pub async fn assemble(
         Arc::clone(&clock),
     )
     .await?;
-    let identity = ServerIdentity::issue(Arc::clone(&authority), Arc::clone(&clock)).await?;
+    let identity = ServerIdentity::issue(Arc::clone(&authority)).await?;
     let nodes = Arc::new(Nodes::new(
         trust_domain.clone(),
         Arc::clone(&registry),
@@ -166,25 +158,34 @@ pub async fn assemble(
 fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>) -> Vec<Reconciler> {
     let every = |name: &str, period: Duration| (name.to_owned(), Arc::clone(&rooms.clock), period);
     let mut all = Vec::new();
-    let (name, clock, period) = every("authority-rotation", AUTHORITY_EVERY);
+    let (name, clock, period) = every("authority-rotation", ROTATE_EVERY);
     let authority = Arc::clone(&rooms.authority);
     all.push(Reconciler::new(name, clock, period, move || {
         let authority = Arc::clone(&authority);
         async move { authority.rotate_if_due().await }
     }));
-    let (name, clock, period) = every("server-identity", IDENTITY_EVERY);
+    let (name, clock, period) = every("server-identity", OWN_IDENTITY_EVERY);
     let identity = Arc::clone(&rooms.server_identity);
     all.push(Reconciler::new(name, clock, period, move || {
         let identity = Arc::clone(&identity);
         async move { identity.renew_if_due().await }
     }));
-    let (name, clock, period) = every("bundle-pruning", BUNDLE_EVERY);
+    let (name, clock, period) = every("bundle-pruning", PRUNE_EVERY);
     let bundle = Arc::clone(&rooms.own_bundle);
     all.push(Reconciler::new(name, clock, period, move || {
         let bundle = Arc::clone(&bundle);
         async move { bundle.prune().await }
     }));
-    let (name, clock, period) = every("journal-pruning", JOURNALS_EVERY);
+    let (name, clock, period) = every("bundle-refresh", REFRESH_EVERY);
+    let bundles = Arc::clone(rooms);
+    all.push(Reconciler::new(name, clock, period, move || {
+        let rooms = Arc::clone(&bundles);
+        async move {
+            rooms.own_bundle.refresh().await?;
+            rooms.foreign_bundles.refresh().await
+        }
+    }));
+    let (name, clock, period) = every("journal-pruning", PRUNE_JOURNALS_EVERY);
     let authority = Arc::clone(&rooms.authority);
     all.push(Reconciler::new(name, clock, period, move || {
         let authority = Arc::clone(&authority);

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use finial_proto::agent::logger::logger_server;
 use finial_proto::agent::logger::{GetLoggerRequest, ResetLogLevelRequest, SetLogLevelRequest};
 use finial_proto::types;
-use finial_runtime::logging::{Handle, Level};
+use finial_runtime::logging::Handle;
+use finial_wire::convert::log_levels::{level_from_proto, logger_to_proto};
+use finial_wire::status::ToStatus;
 use tonic::{Request, Response, Status};
 use tracing::info;
 
@@ -20,38 +22,7 @@ impl Logger {
     }
 
     fn answer(&self) -> Response<types::Logger> {
-        Response::new(types::Logger {
-            current_level: number(self.log.level()).into(),
-            launch_level: number(self.log.launch_level()).into(),
-        })
-    }
-}
-
-fn number(level: Level) -> types::LogLevel {
-    match level {
-        Level::Panic => types::LogLevel::Panic,
-        Level::Fatal => types::LogLevel::Fatal,
-        Level::Error => types::LogLevel::Error,
-        Level::Warn => types::LogLevel::Warn,
-        Level::Info => types::LogLevel::Info,
-        Level::Debug => types::LogLevel::Debug,
-        Level::Trace => types::LogLevel::Trace,
-    }
-}
-
-fn level(number: i32) -> Result<Level, Status> {
-    match types::LogLevel::try_from(number) {
-        Ok(types::LogLevel::Unspecified) => {
-            Err(Status::invalid_argument("newLevel value cannot be LogLevel_UNSPECIFIED"))
-        }
-        Ok(types::LogLevel::Panic) => Ok(Level::Panic),
-        Ok(types::LogLevel::Fatal) => Ok(Level::Fatal),
-        Ok(types::LogLevel::Error) => Ok(Level::Error),
-        Ok(types::LogLevel::Warn) => Ok(Level::Warn),
-        Ok(types::LogLevel::Info) => Ok(Level::Info),
-        Ok(types::LogLevel::Debug) => Ok(Level::Debug),
-        Ok(types::LogLevel::Trace) => Ok(Level::Trace),
-        Err(_) => Err(Status::invalid_argument("unsupported log level")),
+        Response::new(logger_to_proto(&self.log))
     }
 }
 
@@ -66,7 +37,8 @@ impl logger_server::Logger for Logger {
         &self,
         request: Request<SetLogLevelRequest>,
     ) -> Result<Response<types::Logger>, Status> {
-        let wanted = level(request.into_inner().new_level)?;
+        let wanted =
+            level_from_proto(request.into_inner().new_level).map_err(|failure| failure.to_status())?;
         info!(new_log_level = %wanted, "SetLogLevel Called");
         self.log.set_level(wanted);
         Ok(self.answer())

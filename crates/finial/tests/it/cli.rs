@@ -14,22 +14,22 @@ use std::fs;
 fn shape(outcome: &Outcome) -> String {
     let masks = [
         (r"(?s)-----BEGIN ([A-Z ]+)-----.*?-----END [A-Z ]+-----", "<pem $1>"),
-        (r"eyJ[\w-]+\.[\w-]+\.[\w-]+", "<token>"),
+        (r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", "<token>"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
-        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC", "<time>"),
-        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
+        (r"[0-9]{4}-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9](\.[0-9]+)? \+0000 UTC", "<time>"),
+        (r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z", "<time>"),
         (
-            r#""((created|expires)_at|x509svid_expires_at|uptime|last_sync_success)":"?\d{2,}"?"#,
+            r#""((created|expires)_at|x509svid_expires_at|uptime|last_sync_success)":"?[0-9]{2,}"?"#,
             "\"$1\":<number>",
         ),
-        (r#""(exp|iat)":\d+"#, "\"$1\":<time>"),
-        (r#""(x|y|n|kid|key_id)": ?"[\w-]+""#, "\"$1\": \"<key>\""),
-        (r"\b\d{30,}\b", "<serial>"),
+        (r#""(exp|iat)":[0-9]+"#, "\"$1\":<time>"),
+        (r#""(x|y|n|kid|key_id)": ?"[A-Za-z0-9_-]+""#, "\"$1\": \"<key>\""),
+        (r"[0-9]{30,}", "<serial>"),
         (r"[A-Za-z0-9+/]{60,}=*", "<base64>"),
-        (r"after [\d.]+(µs|ms|s)", "after <duration>"),
-        (r"(Uptime: +)[\dhms]+", "$1<duration>"),
-        (r"unix:uid:\d+", "unix:uid:<uid>"),
-        (r"1\.16\.0-dev-unk|\d+\.\d+\.\d+(-[\w.]+)?", "<version>"),
+        (r"after [0-9.]+(µs|ms|s)", "after <duration>"),
+        (r"(Uptime: +)[0-9hms]+", "$1<duration>"),
+        (r"unix:uid:[0-9]+", "unix:uid:<uid>"),
+        (r"1\.16\.0-dev-unk|[0-9]+\.[0-9]+\.[0-9]+(-[A-Za-z0-9.]+)?", "<version>"),
     ];
     let mut text = outcome.stdout.clone();
     if !outcome.stderr.is_empty() {
@@ -67,25 +67,25 @@ async fn agent(deployment: &Deployment, line: &str, expected: Expect) -> Result<
 async fn a_fresh_server() -> Result<()> {
     let deployment = serving("", "").await?;
     let d = &deployment;
-    server(d, "healthcheck", expect![[]]).await?;
-    server(d, "entry show", expect![[]]).await?;
-    server(d, "entry count", expect![[]]).await?;
-    server(d, "entry show -output json", expect![[]]).await?;
-    server(d, "agent list", expect![[]]).await?;
-    server(d, "agent list -output json", expect![[]]).await?;
-    server(d, "agent count", expect![[]]).await?;
-    server(d, "bundle count", expect![[]]).await?;
-    server(d, "bundle list", expect![[]]).await?;
-    server(d, "bundle show", expect![[]]).await?;
-    server(d, "bundle show -format spiffe", expect![[]]).await?;
-    server(d, "bundle show -output json", expect![[]]).await?;
-    server(d, "token generate", expect![[]]).await?;
-    server(d, "token generate -ttl 0", expect![[]]).await?;
-    server(d, "token generate -spiffeID spiffe://example.org/alias", expect![[]]).await?;
-    server(d, "debug getinfo", expect![[]]).await?;
-    server(d, "logger get", expect![[]]).await?;
-    server(d, "logger set -level warn", expect![[]]).await?;
-    server(d, "logger reset -output json", expect![[]]).await?;
+    server(d, "healthcheck", expect![""]).await?;
+    server(d, "entry show", expect![""]).await?;
+    server(d, "entry count", expect![""]).await?;
+    server(d, "entry show -output json", expect![""]).await?;
+    server(d, "agent list", expect![""]).await?;
+    server(d, "agent list -output json", expect![""]).await?;
+    server(d, "agent count", expect![""]).await?;
+    server(d, "bundle count", expect![""]).await?;
+    server(d, "bundle list", expect![""]).await?;
+    server(d, "bundle show", expect![""]).await?;
+    server(d, "bundle show -format spiffe", expect![""]).await?;
+    server(d, "bundle show -output json", expect![""]).await?;
+    server(d, "token generate", expect![""]).await?;
+    server(d, "token generate -ttl 0", expect![""]).await?;
+    server(d, "token generate -spiffeID spiffe://example.org/alias", expect![""]).await?;
+    server(d, "debug getinfo", expect![""]).await?;
+    server(d, "logger get", expect![""]).await?;
+    server(d, "logger set -level warn", expect![""]).await?;
+    server(d, "logger reset -output json", expect![""]).await?;
     Ok(())
 }
 
@@ -97,31 +97,31 @@ async fn entries_from_their_creation_to_their_deletion() -> Result<()> {
                 -x509SVIDTTL 3600 -jwtSVIDTTL 300 -selector unix:uid:1000 -selector unix:gid:1000 -admin \
                 -downstream -entryExpiry 1900000000 -dns b.example.org -dns a.example.org -hint h \
                 -disableX509SVIDPrefetch -jwtSVIDIncludeJTI";
-    server(d, full, expect![[]]).await?;
-    server(d, full, expect![[]]).await?;
+    server(d, full, expect![""]).await?;
+    server(d, full, expect![""]).await?;
     let json =
         "entry create -output json -node -spiffeID spiffe://example.org/alias -selector a:b -selector c:d";
-    server(d, json, expect![[]]).await?;
-    server(d, "entry show -entryID full", expect![[]]).await?;
-    server(d, "entry show -entryID full -output json", expect![[]]).await?;
+    server(d, json, expect![""]).await?;
+    server(d, "entry show -entryID full", expect![""]).await?;
+    server(d, "entry show -entryID full -output json", expect![""]).await?;
     let update = "entry update -entryID full -parentID spiffe://example.org/p -spiffeID spiffe://example.org/new \
                   -selector unix:uid:1001 --jwtSVIDTTL=60";
-    server(d, update, expect![[]]).await?;
-    server(d, "entry count", expect![[]]).await?;
-    server(d, "entry delete -entryID full", expect![[]]).await?;
-    server(d, "entry delete -entryID full", expect![[]]).await?;
-    server(d, "entry show -entryID full", expect![[]]).await?;
-    server(d, "entry create -parentID spiffe://example.org/p -spiffeID spiffe://example.org/x", expect![[]])
+    server(d, update, expect![""]).await?;
+    server(d, "entry count", expect![""]).await?;
+    server(d, "entry delete -entryID full", expect![""]).await?;
+    server(d, "entry delete -entryID full", expect![""]).await?;
+    server(d, "entry show -entryID full", expect![""]).await?;
+    server(d, "entry create -parentID spiffe://example.org/p -spiffeID spiffe://example.org/x", expect![""])
         .await?;
     let negative = "entry create -parentID spiffe://example.org/p -spiffeID spiffe://example.org/x -selector a:b \
                     -x509SVIDTTL -1";
-    server(d, negative, expect![[]]).await?;
+    server(d, negative, expect![""]).await?;
     let colon =
         "entry create -parentID spiffe://example.org/p -spiffeID spiffe://example.org/x -selector nocolon";
-    server(d, colon, expect![[]]).await?;
+    server(d, colon, expect![""]).await?;
     let unknown = "entry create -parentID spiffe://example.org/p -spiffeID spiffe://example.org/x -selector a:b \
                    -federatesWith spiffe://unknown.test";
-    server(d, unknown, expect![[]]).await?;
+    server(d, unknown, expect![""]).await?;
     Ok(())
 }
 
@@ -133,15 +133,15 @@ async fn bundles_from_their_setting_to_their_deletion() -> Result<()> {
     let path = d.path("foreign.pem");
     fs::write(&path, bundle)?;
     let set = format!("bundle set -id spiffe://other.test -path {}", path.display());
-    server(d, &set, expect![[]]).await?;
-    server(d, &set, expect![[]]).await?;
-    server(d, "bundle list", expect![[]]).await?;
-    server(d, "bundle list -id other.test -format spiffe", expect![[]]).await?;
-    server(d, "bundle count", expect![[]]).await?;
-    server(d, "bundle delete -id spiffe://other.test", expect![[]]).await?;
-    server(d, "bundle delete -id spiffe://other.test", expect![[]]).await?;
-    server(d, "bundle delete -id spiffe://example.org", expect![[]]).await?;
-    server(d, "bundle list -id other.test", expect![[]]).await?;
+    server(d, &set, expect![""]).await?;
+    server(d, &set, expect![""]).await?;
+    server(d, "bundle list", expect![""]).await?;
+    server(d, "bundle list -id other.test -format spiffe", expect![""]).await?;
+    server(d, "bundle count", expect![""]).await?;
+    server(d, "bundle delete -id spiffe://other.test", expect![""]).await?;
+    server(d, "bundle delete -id spiffe://other.test", expect![""]).await?;
+    server(d, "bundle delete -id spiffe://example.org", expect![""]).await?;
+    server(d, "bundle list -id other.test", expect![""]).await?;
     Ok(())
 }
 
@@ -149,11 +149,11 @@ async fn bundles_from_their_setting_to_their_deletion() -> Result<()> {
 async fn minted_svids() -> Result<()> {
     let deployment = serving("", "").await?;
     let d = &deployment;
-    server(d, "x509 mint -spiffeID spiffe://example.org/minted -ttl 5m", expect![[]]).await?;
-    server(d, "x509 mint -spiffeID spiffe://example.org/minted -dns a.b -output json", expect![[]]).await?;
-    server(d, "x509 mint -spiffeID spiffe://example.org/spire/agent/x", expect![[]]).await?;
-    server(d, "jwt mint -spiffeID spiffe://example.org/minted -audience a", expect![[]]).await?;
-    server(d, "jwt mint -spiffeID spiffe://example.org/minted", expect![[]]).await?;
+    server(d, "x509 mint -spiffeID spiffe://example.org/minted -ttl 5m", expect![""]).await?;
+    server(d, "x509 mint -spiffeID spiffe://example.org/minted -dns a.b -output json", expect![""]).await?;
+    server(d, "x509 mint -spiffeID spiffe://example.org/spire/agent/x", expect![""]).await?;
+    server(d, "jwt mint -spiffeID spiffe://example.org/minted -audience a", expect![""]).await?;
+    server(d, "jwt mint -spiffeID spiffe://example.org/minted", expect![""]).await?;
     Ok(())
 }
 
@@ -178,22 +178,22 @@ async fn with_workload() -> Result<(Deployment, Process)> {
 async fn an_agent_and_its_workload() -> Result<()> {
     let (deployment, _agent) = with_workload().await?;
     let d = &deployment;
-    agent(d, "healthcheck", expect![[]]).await?;
-    agent(d, "api fetch x509", expect![[]]).await?;
-    agent(d, "api fetch x509 -output json", expect![[]]).await?;
-    agent(d, "api fetch jwt -audience a", expect![[]]).await?;
-    agent(d, "api fetch jwt -audience a -spiffeID spiffe://example.org/other", expect![[]]).await?;
-    agent(d, "debug getinfo", expect![[]]).await?;
-    agent(d, "logger get", expect![[]]).await?;
+    agent(d, "healthcheck", expect![""]).await?;
+    agent(d, "api fetch x509", expect![""]).await?;
+    agent(d, "api fetch x509 -output json", expect![""]).await?;
+    agent(d, "api fetch jwt -audience a", expect![""]).await?;
+    agent(d, "api fetch jwt -audience a -spiffeID spiffe://example.org/other", expect![""]).await?;
+    agent(d, "debug getinfo", expect![""]).await?;
+    agent(d, "logger get", expect![""]).await?;
     let fetched = d.agent_command("a", &["api", "fetch", "jwt", "-audience", "a"]).await?.ok()?;
     let token = fetched.lines().nth(1).context("a token")?.trim();
-    agent(d, &format!("api validate jwt -audience a -svid {token}"), expect![[]]).await?;
-    agent(d, &format!("api validate jwt -audience b -svid {token}"), expect![[]]).await?;
-    agent(d, "api validate jwt -audience a -svid garbage", expect![[]]).await?;
-    server(d, "agent list", expect![[]]).await?;
-    server(d, "agent count", expect![[]]).await?;
+    agent(d, &format!("api validate jwt -audience a -svid {token}"), expect![""]).await?;
+    agent(d, &format!("api validate jwt -audience b -svid {token}"), expect![""]).await?;
+    agent(d, "api validate jwt -audience a -svid garbage", expect![""]).await?;
+    server(d, "agent list", expect![""]).await?;
+    server(d, "agent count", expect![""]).await?;
     let nobody = format!("agent show -spiffeID {SERVER}");
-    server(d, &nobody, expect![[]]).await?;
+    server(d, &nobody, expect![""]).await?;
     Ok(())
 }
 
@@ -214,7 +214,7 @@ async fn written_svids_are_files_that_only_their_owner_reads() -> Result<()> {
         written.push(format!("{} {mode:o} {label}", file.file_name().to_string_lossy()));
     }
     written.sort();
-    expect![[]].assert_eq(&written.join("\n"));
+    expect![""].assert_eq(&written.join("\n"));
     Ok(())
 }
 
@@ -229,8 +229,8 @@ async fn nobody_home() -> Result<()> {
         expected.assert_eq(&shape(&outcome));
         anyhow::Ok(())
     };
-    without_path("healthcheck", expect![[]]).await?;
-    without_path("entry show", expect![[]]).await?;
-    agent(d, "healthcheck", expect![[]]).await?;
+    without_path("healthcheck", expect![""]).await?;
+    without_path("entry show", expect![""]).await?;
+    agent(d, "healthcheck", expect![""]).await?;
     Ok(())
 }

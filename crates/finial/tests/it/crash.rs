@@ -41,7 +41,7 @@ impl Seen {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_kills_under_load_lose_and_tear_nothing() -> Result<()> {
-    let mut deployment = serving("default_x509_svid_ttl = \"10s\"", "").await?;
+    let mut deployment = serving("default_x509_svid_ttl = \"10s\"\n    agent_ttl = \"30s\"", "").await?;
     let options = AgentOptions { agent: EAGER.to_owned(), ..Default::default() };
     let (mut agent, parent) = deployment.start_agent("a", &options).await?;
     let id = "spiffe://example.org/w";

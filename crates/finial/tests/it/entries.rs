@@ -137,7 +137,7 @@ async fn hints_tell_identities_apart_and_the_oldest_of_two_equal_ones_wins() -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn bundles_of_other_trust_domains_are_delivered_and_kept_up_to_date() -> Result<()> {
     let deployment = serving("", "").await?;
-    let other = crate::serving("", "").await?;
+    let other = serving("", "").await?;
     let foreign = deployment.path("foreign.pem");
     let bundle = other.server_command(&["bundle", "show"]).await?.ok()?;
     std::fs::write(&foreign, &bundle)?;
@@ -154,7 +154,7 @@ async fn bundles_of_other_trust_domains_are_delivered_and_kept_up_to_date() -> R
     let update = watch.next().await?;
     assert_eq!(update.federated.into_iter().collect::<Vec<_>>(), [("spiffe://other.test".to_owned(), 1)]);
 
-    let third = crate::serving("", "").await?;
+    let third = serving("", "").await?;
     let more = third.server_command(&["bundle", "show"]).await?.ok()?;
     std::fs::write(&foreign, bundle + &more)?;
     deployment.server_command(&set).await?.ok()?;
@@ -209,6 +209,6 @@ async fn an_entry_with_an_end_is_stored_with_it() -> Result<()> {
     let stored = deployment.create_entry(draft).await?;
     assert_eq!(stored.expires_at, 1_900_000_000);
     let shown = deployment.server_command(&["entry", "show", "-entryID", &stored.id]).await?.ok()?;
-    assert!(shown.contains("Expiration time  : 2030-03-17 17:46:40 +0000 UTC"), "{shown}");
+    assert!(shown.contains("Expiration time         : 2030-03-17 17:46:40 +0000 UTC"), "{shown}");
     Ok(())
 }

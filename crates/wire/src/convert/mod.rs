@@ -7,6 +7,7 @@ pub mod agents;
 pub mod bundles;
 pub mod entries;
 pub mod ids;
+pub mod log_levels;
 pub mod selectors;
 pub mod svids;
 

@@ -220,12 +220,15 @@ plugins {
             t.conf:31:3: plugins.WorkloadAttestor.docker: failed to load plugin "docker": WorkloadAttestor "docker" is not available in this version; available are: unix
             t.conf:32:3: plugins.SVIDStore.disk: failed to load plugin "disk": no built-in plugin "disk" for type "SVIDStore"; this version has none"#]],
     );
-    check(load_agent_text("", &AgentFlags::default()), expect![[r#"
+    check(
+        load_agent_text("", &AgentFlags::default()),
+        expect![[r#"
         t.conf:1:1: agent.server_address: server_address must be configured
         t.conf:1:1: agent.server_port: server_port must be configured
         t.conf:1:1: agent.trust_domain: trust_domain must be configured
         t.conf:1:1: agent: trust_bundle_path, trust_bundle_url, or trust_bundle_spiffe_workload_api must be configured unless insecure_bootstrap is set
-        t.conf:1:1: plugins: plugins section must be configured"#]]);
+        t.conf:1:1: plugins: plugins section must be configured"#]],
+    );
 }
 
 #[test]

@@ -70,7 +70,8 @@ fn plugin_data_may_be_in_a_file() {
     fs::write(&path, "keys_path = 1.5").unwrap();
     expect![[r#"
         <dir>/keys.hcl:1:13: keys_path: expected a string, found a number with a fraction
-        <dir>/keys.hcl:1:13: keys_path: keys_path is required"#]].assert_eq(&shown(load()));
+        <dir>/keys.hcl:1:13: keys_path: keys_path is required"#]]
+    .assert_eq(&shown(load()));
     fs::write(&path, "keys_path = ").unwrap();
     expect!["<dir>/keys.hcl:1:1: keys_path: keys_path is required"].assert_eq(&shown(load()));
     fs::write(&path, "keys_path = \"k\"").unwrap();

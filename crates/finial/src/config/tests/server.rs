@@ -331,9 +331,12 @@ fn plugins_are_counted_and_known() {
     };
     const STORE: &str =
         r#"DataStore "sql" { plugin_data { database_type = "sqlite3" connection_string = "x" } }"#;
-    check(with(""), expect![[r#"
+    check(
+        with(""),
+        expect![[r#"
         t.conf:2:9: plugins.DataStore: 'datastore' must be configured
-        t.conf:2:9: plugins.KeyManager: constraint not satisfied: expected exactly 1 but got 0"#]]);
+        t.conf:2:9: plugins.KeyManager: constraint not satisfied: expected exactly 1 but got 0"#]],
+    );
     check(
         with(&format!(
             r#"{STORE}
@@ -424,12 +427,18 @@ NodeAttestor "join_token" { plugin_data { bogus = 1 } }"#,
 #[test]
 fn only_the_first_of_several_plugins_sections_counts() {
     let text = format!("server {{ {SERVER} }}\n{SERVER_PLUGINS}\nplugins {{ NodeAttestor \"bogus\" {{}} }}");
-    check(load_server_text(&text, &ServerFlags::default()), expect![[r#"
+    check(
+        load_server_text(&text, &ServerFlags::default()),
+        expect![[r#"
         warning: t.conf:6:1: plugins: only the first plugins section counts; this one has no effect
-    "#]]);
+    "#]],
+    );
     let text =
         format!("server {{ {SERVER} }}\nplugins {{ NodeAttestor \"join_token\" {{}} }}\n{SERVER_PLUGINS}");
-    check(load_server_text(&text, &ServerFlags::default()), expect![[r#"
+    check(
+        load_server_text(&text, &ServerFlags::default()),
+        expect![[r#"
         t.conf:2:9: plugins.DataStore: 'datastore' must be configured
-        t.conf:2:9: plugins.KeyManager: constraint not satisfied: expected exactly 1 but got 0"#]]);
+        t.conf:2:9: plugins.KeyManager: constraint not satisfied: expected exactly 1 but got 0"#]],
+    );
 }
