@@ -13,8 +13,8 @@ use tracing::debug;
 
 /// How often ended authorities are looked for.
 pub const PRUNE_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
-/// How often the store is asked what other servers changed: as old as a bundle that SPIRE serves may be.
-pub const REFRESH_EVERY: Duration = Duration::from_secs(1);
+/// How often the store is asked what other servers changed. Our own changes are seen at once.
+pub const REFRESH_EVERY: Duration = Duration::from_secs(10);
 /// For so long after its end an authority stays in the bundle, in seconds.
 const KEPT_AFTER_END: i64 = 24 * 60 * 60;
 
