@@ -50,7 +50,7 @@ const RECIPES: [Recipe; 4] = [
         build: |recipe| {
             let venv = recipe.out().join("venv");
             if !venv.join("bin/python").exists() {
-                run(command("python3").args(["-m", "venv"]).arg(&venv))?;
+                run(command(system_python()).args(["-m", "venv"]).arg(&venv))?;
             }
             let requirements = recipe.source().join("requirements.txt");
             run(command(venv.join("bin/pip")).args(["install", "-q", "-r"]).arg(requirements))?;
@@ -130,6 +130,12 @@ pub(crate) fn build_all() -> Result<Clients> {
         clients.built.push((recipe.variable, (recipe.build)(recipe)?));
     }
     Ok(clients)
+}
+
+/// The system's Python where there is one: other users, as which tests run workloads, can start it too.
+fn system_python() -> &'static str {
+    let system = "/usr/bin/python3";
+    if std::path::Path::new(system).exists() { system } else { "python3" }
 }
 
 /// Installs a Debian package if this is a Debian machine and we may.

@@ -31,7 +31,10 @@ pub struct Remembered {
 /// The file. Field order and form are SPIRE's: each certificate is the base64 of its PEM text.
 #[derive(Debug, Serialize, Deserialize)]
 struct Document {
+    /// May be `null`; that the member is absent means a foreign file.
+    #[serde(deserialize_with = "Option::deserialize")]
     svid: Option<Vec<String>>,
+    #[serde(deserialize_with = "Option::deserialize")]
     bundle: Option<Vec<String>>,
     #[serde(default)]
     reattestable: bool,
@@ -158,7 +161,16 @@ mod tests {
 
     #[test]
     fn nonsense_is_set_aside() {
-        for text in ["", "{", "[]", "{\"svid\":[\"!\"]}", "{\"svid\":[\"\"],\"bundle\":null}", "null"] {
+        for text in [
+            "",
+            "{",
+            "{}",
+            "[]",
+            "{\"a\":1}",
+            "{\"svid\":[\"!\"],\"bundle\":null}",
+            "{\"svid\":[\"\"],\"bundle\":null}",
+            "null",
+        ] {
             let directory = tempfile::tempdir().unwrap();
             let storage = Storage::open(directory.path()).unwrap();
             std::fs::write(directory.path().join(FILE), text).unwrap();

@@ -143,8 +143,11 @@ impl OwnIdentity {
         }
         let mut bundles = self.directory.watch_bundles();
         let mut backoff = Backoff::new(Params::new(RENEW_WAIT).max_interval(RENEW_WAIT_MAX));
-        let mut next_look = self.clock.now() + LOOK_EVERY;
+        // The first look is at once: an agent that restarts often must renew, too.
+        let mut next_look = self.clock.now();
         loop {
+            // A clock that was set back must not make it wait until it is that late again.
+            next_look = next_look.min(self.clock.now() + RENEW_WAIT_MAX);
             tokio::select! {
                 reason = self.verdicts.next() => self.judge(Some(reason)).await?,
                 changed = bundles.changed() => {

@@ -91,6 +91,8 @@ impl Sync {
                 }
             };
             let wake = again.map_or(next_sync, |again| again.min(next_sync));
+            // A clock that was set back must not make the next sync wait until it is that late again.
+            let wake = wake.min(self.clock.now() + next_sync.duration_since(begun).unwrap_or_default());
             tokio::select! {
                 () = shutdown.stopping() => return false,
                 () = self.directory.sync_bell().heard() => {
@@ -99,7 +101,8 @@ impl Sync {
                 () = self.directory.sign_bell().heard() => {}
                 () = self.clock.sleep_until(wake) => {}
             }
-            if self.clock.now() >= next_sync {
+            let now = self.clock.now();
+            if now >= next_sync || now < begun {
                 return true;
             }
         }
