@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
 };
 use std::hint::black_box;
+use std::sync::mpsc;
 
 /// As long as what is signed in a certificate request or a certificate.
 const MESSAGE_LENGTH: usize = 300;
@@ -60,15 +61,45 @@ impl Floor {
 
     /// Measures both; takes some 40 ms.
     pub(crate) fn measure(&self) -> Result<FloorCost> {
-        let verify = self.microseconds(|sample| {
-            let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &sample.public_key);
-            key.verify(black_box(&sample.message), &sample.signature).map_err(|_| anyhow!("verifying"))
-        })?;
-        let sign = self.microseconds(|sample| {
-            let signature = self.signer.sign(&self.random, black_box(&sample.message));
-            black_box(signature).map(|_| ()).map_err(|_| anyhow!("signing"))
-        })?;
+        let verify = self.microseconds(|sample| self.verify(sample))?;
+        let sign = self.microseconds(|sample| self.sign(sample))?;
         Ok(FloorCost { verify, sign })
+    }
+
+    /// Both for one caller at a time who waits for the answer, in a thread that sleeps in between: what waking up
+    /// and cold caches cost any server that is asked for one thing at a time. Microseconds of the thread.
+    pub(crate) fn measure_woken(&self) -> Result<f64> {
+        let calls = PASSES * SAMPLES;
+        std::thread::scope(|scope| {
+            let (ask, asked) = mpsc::channel();
+            let (answer, answered) = mpsc::channel();
+            let server = scope.spawn(move || {
+                let before = thread_cpu()?;
+                for sample in asked {
+                    self.verify(sample)?;
+                    self.sign(sample)?;
+                    answer.send(())?;
+                }
+                anyhow::Ok(thread_cpu()?.saturating_sub(before))
+            });
+            for sample in self.samples.iter().cycle().take(calls) {
+                ask.send(sample).map_err(|_| anyhow!("a thread of the floor has ended"))?;
+                answered.recv()?;
+            }
+            drop(ask);
+            let spent = server.join().map_err(|_| anyhow!("a thread of the floor has panicked"))??;
+            Ok(spent.as_secs_f64() * 1e6 / calls as f64)
+        })
+    }
+
+    fn verify(&self, sample: &Sample) -> Result<()> {
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &sample.public_key);
+        key.verify(black_box(&sample.message), &sample.signature).map_err(|_| anyhow!("verifying"))
+    }
+
+    fn sign(&self, sample: &Sample) -> Result<()> {
+        let signature = self.signer.sign(&self.random, black_box(&sample.message));
+        black_box(signature).map(|_| ()).map_err(|_| anyhow!("signing"))
     }
 
     fn microseconds(&self, operation: impl Fn(&Sample) -> Result<()>) -> Result<f64> {

@@ -3,7 +3,7 @@
 use super::load::{Series, cpu_per_call};
 use crate::floor::Floor;
 use crate::product::Product;
-use crate::report::Row;
+use crate::report::{Row, median};
 use crate::simulated_agent::{SimulatedAgent, Workload};
 use crate::site::{Registration, Site};
 use anyhow::{Context, Result, ensure};
@@ -36,8 +36,9 @@ const BATCHES: [Batches; 4] = [
     Batches { size: 1, in_flight: 16, requests: 1000, goal: None },
 ];
 
-/// Calls of the row that says what any call costs.
+/// Calls of the rows that say what any call costs, and how many at a time.
 const EMPTY_CALLS: usize = 500;
+const EMPTY_IN_FLIGHT: [usize; 2] = [1, 16];
 
 /// One site, all sizes in turn, round after round.
 pub(crate) async fn measure(product: &Product, rounds: usize) -> Result<Vec<Row>> {
@@ -45,7 +46,8 @@ pub(crate) async fn measure(product: &Product, rounds: usize) -> Result<Vec<Row>
     let issuance = Arc::new(Issuance::prepare(&site).await?);
     let (server, floor) = (site.server()?, Floor::new()?);
     let mut series = BATCHES.map(|_| Series::default());
-    let mut empty = Series::default();
+    let mut empty = EMPTY_IN_FLIGHT.map(|_| Vec::new());
+    let mut woken = Vec::new();
     for _ in 0..rounds {
         for (batches, series) in BATCHES.iter().zip(&mut series) {
             let bare = floor.measure()?.both();
@@ -54,17 +56,23 @@ pub(crate) async fn measure(product: &Product, rounds: usize) -> Result<Vec<Row>
             let cost = cpu_per_call(server, batches.requests, batches.in_flight, call).await?;
             series.add(cost / size as f64, bare);
         }
-        let channel = issuance.agent.channel.clone();
-        let call = move |_| ask_nothing(channel.clone());
-        empty.add(cpu_per_call(server, EMPTY_CALLS, 1, call).await?, floor.measure()?.both());
+        for (in_flight, series) in EMPTY_IN_FLIGHT.into_iter().zip(&mut empty) {
+            let channel = issuance.agent.channel.clone();
+            let call = move |_| ask_nothing(channel.clone());
+            series.push(cpu_per_call(server, EMPTY_CALLS, in_flight, call).await?);
+        }
+        woken.push(tokio::task::block_in_place(|| floor.measure_woken())?);
     }
     let rows = BATCHES.iter().zip(&series).map(|(batches, series)| {
         let Batches { size, in_flight, goal, .. } = batches;
-        let what = format!("{size} SVIDs per request, {in_flight} in flight");
+        let what = format!("{size} per request, {in_flight} in flight");
         Row::cpu("x509", what, series.cost()).floor(series.floor(), series.ratio()).ratio_goal(*goal)
     });
-    let empty = Row::cpu("x509", "a call that asks for nothing, 1 in flight", empty.cost());
-    Ok(rows.chain([empty]).collect())
+    let empty = EMPTY_IN_FLIGHT.into_iter().zip(&empty).map(|(in_flight, costs)| {
+        Row::cpu("x509", format!("a call that asks for nothing, {in_flight} in flight"), median(costs))
+    });
+    let woken = Row::cpu("x509", "the floor in a thread that is woken for each", median(&woken));
+    Ok(rows.chain(empty).chain([woken]).collect())
 }
 
 /// What all requests are made of.

@@ -114,7 +114,8 @@ fn read_format(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<Format> {
     }
 }
 
-/// Complains about each pair that excludes each other, and about none at all. Whether there is exactly one way.
+/// Complains about each pair that excludes each other, and about none at all. Whether there is exactly one
+/// way.
 fn check_ways(section: &Reader<'_>, ways: &Ways) -> bool {
     let insecure = if ways.is_insecure { "true" } else { "" };
     let given: Vec<&str> = [

@@ -91,8 +91,8 @@ pub(super) fn read(path: &Path, expand_env: bool) -> Result<Document, LoadError>
     document.map_err(LoadError::Syntax)
 }
 
-/// The document with lists of blocks as repeated blocks, and with its first `plugins` only: SPIRE ignores further
-/// ones. Each of those is a warning.
+/// The document with lists of blocks as repeated blocks, and with its first `plugins` only: SPIRE ignores
+/// further ones. Each of those is a warning.
 pub(super) fn with_first_plugins(document: &Document) -> (Document, Vec<Problem>) {
     let mut root = document.root().clone();
     repeat_listed_blocks(&mut root);

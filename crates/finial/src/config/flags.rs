@@ -1,4 +1,5 @@
-//! What `run` and `validate` take on the command line. Empty text, 0 and `false` count as not given, as in SPIRE.
+//! What `run` and `validate` take on the command line. Empty text, 0 and `false` count as not given, as in
+//! SPIRE.
 
 /// Flags of `server run` and `server validate`.
 #[derive(Debug, Clone, Default)]

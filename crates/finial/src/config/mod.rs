@@ -1,8 +1,9 @@
 //! The operator's files: SPIRE's keys in, complete and typed settings out.
 //!
-//! For [`crate::run`]. A file is read with the command line above it and the defaults below it, and *everything*
-//! that is wrong comes out at once, with its place. What SPIRE has and this version has not is either harmless to
-//! ignore, then it is a warning, or it is refused. [`reference`] says of each key which it is.
+//! For [`crate::run`]. A file is read with the command line above it and the defaults below it, and
+//! *everything* that is wrong comes out at once, with its place. What SPIRE has and this version has not is
+//! either harmless to ignore, then it is a warning, or it is refused. [`reference`] says of each key which it
+//! is.
 
 mod agent;
 mod bootstrap;
@@ -13,7 +14,8 @@ mod path;
 mod plugins;
 mod process;
 mod reader;
-pub(crate) mod reference;
+#[cfg(test)]
+mod reference;
 mod server;
 mod trust_bundle;
 mod ttl;

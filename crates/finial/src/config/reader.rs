@@ -1,7 +1,7 @@
 //! A section of the file with the command line above it and the defaults below it.
 //!
-//! For everything in [`super`] that knows keys. Besides values it collects what is wrong, what is worth a warning,
-//! and what the configuration came to, for one line in the log.
+//! For everything in [`super`] that knows keys. Besides values it collects what is wrong, what is worth a
+//! warning, and what the configuration came to, for one line in the log.
 
 use super::duration;
 use finial_runtime::config::decode::LabelledPair;
@@ -225,8 +225,8 @@ impl<'d> Reader<'d> {
         texts
     }
 
-    /// A duration that is not negative; nothing if it is not given. `what` begins the complaint, with a place `{}`
-    /// for the text if SPIRE shows it.
+    /// A duration that is not negative; nothing if it is not given. `what` begins the complaint, with a place
+    /// `{}` for the text if SPIRE shows it.
     pub(super) fn duration(&mut self, key: &'static str, flag: Flag<'_>, what: &str) -> Option<Duration> {
         let setting = Some(self.text(key, flag, "")).filter(|setting| !setting.value.is_empty())?;
         let parsed = setting.value.parse::<GoDuration>();

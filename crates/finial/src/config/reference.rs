@@ -1,5 +1,5 @@
-//! Every key of the files, in one table: the pages `docs/reference/{server,agent}_config.md` are made of it, and a
-//! test compares it with the keys that the code asks for.
+//! Every key of the files, in one table: the pages `docs/reference/{server,agent}_config.md` are made of it,
+//! and a test compares it with the keys that the code asks for.
 
 mod agent;
 mod plugins;

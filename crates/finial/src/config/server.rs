@@ -267,8 +267,8 @@ fn read_agent_pruning(section: &mut Reader<'_>) -> Option<AgentPruning> {
     Some(AgentPruning { expired_for, scope, batch: size? }).filter(|pruning| !pruning.expired_for.is_zero())
 }
 
-/// What this version cannot do must not look as if it were done: others would wait for this server's bundle, or this
-/// server for theirs.
+/// What this version cannot do must not look as if it were done: others would wait for this server's bundle,
+/// or this server for theirs.
 fn read_federation(section: &mut Reader<'_>) {
     let mut federation = section.block("federation");
     federation.refused(

@@ -17,7 +17,8 @@ pub(crate) fn agent(flags: &AgentFlags) -> Result<(), Fault> {
     let loaded = config::load_agent(flags).map_err(|error| Fault::new(error.to_string()))?;
     let log = process::start_log(&loaded.settings.log, &loaded)?;
     let settings = loaded.settings;
-    // Workloads of every user must reach the public socket, so its directory is made before the umask is narrowed.
+    // Workloads of every user must reach the public socket, so its directory is made before the umask is
+    // narrowed.
     prepare(settings.config.socket_path.as_deref(), "spire agent UDS directory")?;
     files::enforce_umask();
     prepare(settings.config.admin_socket_path.as_deref(), "admin UDS directory")?;

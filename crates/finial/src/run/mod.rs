@@ -1,7 +1,7 @@
 //! `run` and `validate` of server and agent: from a file to a process, and to its exit code.
 //!
-//! For the command line. Starts the log, prepares directories, starts the plugins, has the room assembled, and runs
-//! it until a signal or a failure. It decides nothing about identities.
+//! For the command line. Starts the log, prepares directories, starts the plugins, has the room assembled,
+//! and runs it until a signal or a failure. It decides nothing about identities.
 
 mod agent;
 mod health;

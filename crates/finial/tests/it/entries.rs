@@ -3,7 +3,7 @@
 use crate::{EAGER, SERVER, has_ids, own_uid, serving};
 use anyhow::{Context, Result};
 use finial_proto::types::entry::AdditionalAttributes;
-use finial_testkit::{AgentOptions, NodeAuthority, Workload, entry, eventually};
+use finial_testkit::{AgentOptions, NodeAuthority, Process, Workload, entry, eventually};
 use std::time::{Duration, Instant};
 use tonic::Code;
 
@@ -15,16 +15,16 @@ fn eager() -> AgentOptions {
 async fn node_aliases_token_aliases_and_nested_parents_reach_the_agents_they_stand_for() -> Result<()> {
     let nodes = NodeAuthority::new(tempfile::tempdir()?.keep())?;
     let deployment = serving("", &nodes.server_plugin()).await?;
+    let mut agents = Vec::new();
     for node in ["pop-1", "pop-2"] {
         let plugin = nodes.agent_plugin(node, &[("cluster", "test")])?;
-        // Processes die with their handles, and this test lets them live to its end.
-        std::mem::forget(deployment.start_agent_with(node, plugin, EAGER).await?);
+        agents.push(deployment.start_agent_with(node, plugin, EAGER).await?);
     }
     let command = ["token", "generate", "-spiffeID", "spiffe://example.org/token-alias"];
     let printed = deployment.server_command(&command).await?.ok()?;
     let token = printed.split_whitespace().nth(1).context("a token")?.to_owned();
     deployment.configure_agent("jt", &token, &eager()).await?;
-    let _jt = deployment.restart_agent("jt").await?;
+    agents.push(deployment.restart_agent("jt").await?);
 
     let uid = own_uid();
     let register = |parent: &'static str, id: &'static str, selector: &str| {
@@ -44,6 +44,7 @@ async fn node_aliases_token_aliases_and_nested_parents_reach_the_agents_they_sta
     has_ids(&workload("pop-1"), &[everywhere, nested, "spiffe://example.org/here"]).await?;
     has_ids(&workload("pop-2"), &[everywhere, nested]).await?;
     has_ids(&workload("jt"), &["spiffe://example.org/by-token"]).await?;
+    assert!(agents.iter_mut().all(Process::is_running));
     Ok(())
 }
 

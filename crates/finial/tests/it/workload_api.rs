@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::process::Command;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
@@ -170,7 +171,7 @@ async fn unknown_method(channel: Channel) -> Result<(), Status> {
     let mut request = Request::new(api::X509svidRequest {});
     request.metadata_mut().insert("workload.spiffe.io", tonic::metadata::MetadataValue::from_static("true"));
     let codec: tonic_prost::ProstCodec<_, api::X509svidResponse> = tonic_prost::ProstCodec::default();
-    let path = tonic::codegen::http::uri::PathAndQuery::from_static("/SpiffeWorkloadAPI/Nope");
+    let path = PathAndQuery::from_static("/SpiffeWorkloadAPI/Nope");
     grpc.unary(request, path, codec).await.map(|_| ())
 }
 

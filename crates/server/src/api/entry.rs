@@ -90,6 +90,14 @@ impl EntryService {
     }
 }
 
+/// A new entry is answered with its lists in order, as SPIRE does; it is stored as it was written.
+fn sorted(mut entry: types::Entry) -> types::Entry {
+    entry.selectors.sort_by(|a, b| (&a.r#type, &a.value).cmp(&(&b.r#type, &b.value)));
+    entry.federates_with.sort();
+    entry.dns_names.sort();
+    entry
+}
+
 fn entry_missing_or(id: &str, otherwise: &str) -> Failure {
     if id.is_empty() {
         Failure::invalid("failed to convert entry: missing entry ID")
@@ -221,14 +229,15 @@ impl Entry for EntryService {
                 verdict.map_err(|e| Failure::new(e.code, format!("failed to create entry: {e}")))
             });
             let (status, entry) = match verdict {
-                Ok(AdmittedEntry::Created(entry)) => (item_ok(), Some(entry)),
+                Ok(AdmittedEntry::Created(entry)) => {
+                    (item_ok(), Some(sorted(entry_to_proto(&entry.value, mask))))
+                }
                 Ok(AdmittedEntry::Similar(entry)) => {
                     let similar = Failure::new(Code::AlreadyExists, "similar entry already exists");
-                    (similar.to_item_status(), Some(entry))
+                    (similar.to_item_status(), Some(entry_to_proto(&entry.value, mask)))
                 }
                 Err(failure) => (failure.to_item_status(), None),
             };
-            let entry = entry.map(|entry| entry_to_proto(&entry.value, mask));
             batch_create_entry_response::Result { status: Some(status), entry }
         });
         Ok(Response::new(BatchCreateEntryResponse { results: results.collect() }))

@@ -3,6 +3,7 @@
 //! A [`Listener`] goes to [`serve`](crate::serve::serve); `incoming()` gives the same connections as a stream,
 //! for tonic's own server.
 
+mod path_authority;
 mod tcp;
 mod unix;
 

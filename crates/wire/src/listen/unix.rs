@@ -1,5 +1,6 @@
 //! Unix sockets: bound with the modes wanted, never over a living server, gone when dropped.
 
+use super::path_authority::PathAuthority;
 use super::{Listener, rest_after};
 use crate::peer::UnixPeer;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -193,7 +194,10 @@ impl Listener for UnixListener {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => match UnixPeer::of(&stream) {
-                    Ok(peer) => return UnixConnection { stream, peer: Arc::new(peer) },
+                    Ok(peer) => {
+                        let authority = PathAuthority::default();
+                        return UnixConnection { stream, peer: Arc::new(peer), authority };
+                    }
                     Err(error) => tracing::warn!(%error, "Connection failed during accept"),
                 },
                 Err(error) => rest_after(error).await,
@@ -208,6 +212,7 @@ impl Listener for UnixListener {
 pub struct UnixConnection {
     stream: UnixStream,
     peer: Arc<UnixPeer>,
+    authority: PathAuthority,
 }
 
 impl UnixConnection {
@@ -231,7 +236,10 @@ impl AsyncRead for UnixConnection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.authority.pass(&mut buf.filled_mut()[before..]);
+        read
     }
 }
 

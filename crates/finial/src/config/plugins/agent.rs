@@ -136,8 +136,8 @@ fn read_unix(plugin: &mut Declared<'_>) -> UnixConfig {
 }
 
 impl AgentPluginChoice {
-    /// Starts the plugins. A join token decides the node attestor, whatever the file says, as in SPIRE. Blocks:
-    /// reads and writes files.
+    /// Starts the plugins. A join token decides the node attestor, whatever the file says, as in SPIRE.
+    /// Blocks: reads and writes files.
     pub(crate) fn open(
         self,
         join_token: Option<JoinToken>,

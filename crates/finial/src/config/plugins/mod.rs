@@ -1,7 +1,7 @@
 //! The section `plugins`: which built-ins, and how they are set up.
 //!
-//! SPIRE's shape: `plugins { <Type> "<name>" { plugin_data {…} } }`. Plugins that this version has not are refused,
-//! never skipped: what they would have guarded or delivered would silently be missing.
+//! SPIRE's shape: `plugins { <Type> "<name>" { plugin_data {…} } }`. Plugins that this version has not are
+//! refused, never skipped: what they would have guarded or delivered would silently be missing.
 
 mod agent;
 mod server;

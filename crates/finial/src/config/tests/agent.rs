@@ -218,7 +218,7 @@ plugins {
             t.conf:29:35: plugins.KeyManager.disk.plugin_data.directory: directory must be configured
             t.conf:30:67: plugins.NodeAttestor.x509pop.plugin_data.spiffe_endpoint_socket: spiffe_endpoint_socket is not supported yet; write the SVID and its key to files and use certificate_path and private_key_path
             t.conf:31:3: plugins.WorkloadAttestor.docker: failed to load plugin "docker": WorkloadAttestor "docker" is not available in this version; available are: unix
-            t.conf:32:3: plugins.SVIDStore.disk: failed to load plugin "disk": no built-in plugin "disk" for type "SVIDStore"; this version has none"#]],
+            t.conf:32:35: plugins.SVIDStore.disk.plugin_cmd: external plugins are not available in this version"#]],
     );
     check(
         load_agent_text("", &AgentFlags::default()),

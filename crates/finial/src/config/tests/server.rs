@@ -366,9 +366,8 @@ keymanager "memory" {}"#,
             t.conf:3:1: plugins.DataStore.mine: failed to load plugin "mine": no built-in plugin "mine" for type "DataStore"; available are: sql
             t.conf:4:1: plugins.KeyManager.aws_kms: failed to load plugin "aws_kms": KeyManager "aws_kms" is not available in this version; available are: disk, memory
             t.conf:6:1: plugins.NodeAttestor.bogus: failed to load plugin "bogus": no built-in plugin "bogus" for type "NodeAttestor"; available are: join_token, x509pop
-            t.conf:7:1: plugins.NodeAttestor.ext: failed to load plugin "ext": no built-in plugin "ext" for type "NodeAttestor"; available are: join_token, x509pop
+            t.conf:7:35: plugins.NodeAttestor.ext.plugin_cmd: external plugins are not available in this version
             t.conf:8:1: plugins.NodeAttestor.k8s_psat: failed to load plugin "k8s_psat": NodeAttestor "k8s_psat" is not available in this version; available are: join_token, x509pop
-            t.conf:9:24: plugins.NodeAttestor.x509pop.plugin_data.ca_bundle_path: one of ca_bundle_path or ca_bundle_paths must be configured
             t.conf:9:39: plugins.NodeAttestor.x509pop.plugin_cmd: external plugins are not available in this version
             t.conf:10:1: plugins.UpstreamAuthority.disk: failed to load plugin "disk": UpstreamAuthority "disk" is not available in this version; this version has none
             t.conf:11:1: plugins.Foo.bar: unsupported plugin type "Foo"; there are DataStore, KeyManager, NodeAttestor, UpstreamAuthority, BundlePublisher, CredentialComposer, Notifier

@@ -1,7 +1,7 @@
 //! One small GET over TLS or over a Unix socket.
 //!
-//! On the `hyper` and `rustls` that are in the binary anyway; it never speaks plain HTTP over a network, and does not
-//! look at proxies.
+//! On the `hyper` and `rustls` that are in the binary anyway; it never speaks plain HTTP over a network, and
+//! does not look at proxies.
 
 use bytes::Bytes;
 use finial_runtime::logging::chain;

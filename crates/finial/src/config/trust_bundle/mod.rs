@@ -1,7 +1,7 @@
 //! Where an agent's first bundle comes from: a file, a web server, or a service behind a Unix socket.
 //!
-//! The bundle is read anew for each attempt, so that it may be brought or renewed while the agent waits, and an agent
-//! that already has a bundle does not need the source at all.
+//! The bundle is read anew for each attempt, so that it may be brought or renewed while the agent waits, and
+//! an agent that already has a bundle does not need the source at all.
 
 mod http;
 

@@ -24,8 +24,8 @@ use finial_proto::server::localauthority::{
 use finial_proto::server::svid::MintJwtsvidResponse;
 use finial_proto::types::federation_relationship::BundleEndpointProfile;
 use finial_proto::types::{
-    self, Agent, Bundle, Entry, FederationRelationship, HttpsspiffeProfile, JoinToken, Logger, Selector,
-    Spiffeid, Status,
+    Agent, Bundle, Entry, FederationRelationship, HttpsspiffeProfile, JoinToken, Logger, Selector, Spiffeid,
+    Status,
 };
 
 fn id(path: &str) -> Option<Spiffeid> {
@@ -285,7 +285,7 @@ fn federation_relationships() {
         printed(|t| federation::print_list(&mut t.out, list)).out,
         format!("Found 1 federation relationship\n\n{block}")
     );
-    let refused = types::Status { code: 6, message: "there".into() };
+    let refused = Status { code: 6, message: "there".into() };
     let results = [(Some(&refused), None)];
     let got = printed(|t| federation::print_batch(t, "create", list, results.into_iter()));
     assert_eq!(got.out, "\n");

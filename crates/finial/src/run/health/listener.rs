@@ -23,7 +23,8 @@ const CONNECTIONS_MAX: usize = 64;
 /// After an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Answers until it is dropped. An address that is not to be had is worth a warning, not the process, as in SPIRE.
+/// Answers until it is dropped. An address that is not to be had is worth a warning, not the process, as in
+/// SPIRE.
 pub(super) async fn serve(
     listener: HealthListener,
     report: watch::Receiver<Report>,
@@ -35,8 +36,8 @@ pub(super) async fn serve(
             accept(listener, &paths, &report).await
         }
         Err(error) => {
-            let address = &paths.address;
-            tracing::warn!(error = %format!("listen tcp {address}: {error}"), subsystem_name = "health", "Error serving health checks");
+            let error = format!("listen tcp {}: {error}", paths.address);
+            tracing::warn!(error, subsystem_name = "health", "Error serving health checks");
             Ok(())
         }
     }
