@@ -71,7 +71,12 @@ fn main() -> Result<()> {
     let options = Options::parse();
     machine::allow_many_files()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let report = runtime.block_on(measure(&options))?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = measure(&options) => report,
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        }
+    })?;
     if options.json { report.print_json() } else { report.print_table() }
 }
 

@@ -188,7 +188,7 @@ pub fn enforce_umask() -> UmaskChange {
     rustix::process::umask(Mode::from_raw_mode(now));
     let change = UmaskChange { before, now };
     if change.was_too_permissive() {
-        tracing::warn!("Current umask {before:#05o} is too permissive; setting umask {now:#05o}");
+        tracing::warn!("Current umask {before:04o} is too permissive; setting umask {now:04o}");
     }
     change
 }

@@ -4,7 +4,7 @@ use super::{numbered, open};
 use finial_plugin::datastore::{Admission, EntryStore};
 use futures_util::future::join_all;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_writers_and_some_that_fail() {
@@ -59,43 +59,4 @@ async fn a_paused_clock_stands_still_meanwhile() {
         }
     };
     tokio::time::timeout(hour, work).await.unwrap();
-}
-
-/// Not a test of anything: prints what a create costs. `cargo test --release -- --ignored cost`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn cost_of_a_create() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(&folder.path().join("db")));
-    let report = |what: &str, many: u32, since: Instant| {
-        println!("{what}: {:?} each", since.elapsed() / many);
-    };
-    let since = Instant::now();
-    for number in 0..500 {
-        store.entry_create_or_get(numbered(number), SystemTime::now()).await.unwrap();
-    }
-    report("single", 500, since);
-    let since = Instant::now();
-    let writers = (1000..6000).map(|number| {
-        let store = store.clone();
-        tokio::spawn(async move { store.entry_create_or_get(numbered(number), SystemTime::now()).await })
-    });
-    join_all(writers).await.into_iter().for_each(|answer| drop(answer.unwrap().unwrap()));
-    report("5000 at once", 5000, since);
-    let since = Instant::now();
-    let drafts = (10_000..20_000).map(numbered).collect();
-    store.entry_create_batch(drafts, SystemTime::now()).await.unwrap();
-    report("batch of 10000", 10_000, since);
-    let since = Instant::now();
-    let (mut after, mut read) = (0, 0);
-    while let Some(last) = store.entry_page(after, 10_000).await.unwrap().last() {
-        (after, read) = (last.row_id, read + 1);
-    }
-    report("page of entries", 15_500, since);
-    println!("{read} pages");
-    let since = Instant::now();
-    for number in 0..500 {
-        store.entry_get(&numbered(number).id.unwrap()).await.unwrap().unwrap();
-    }
-    report("get", 500, since);
 }

@@ -1,9 +1,9 @@
 //! What registration entries say reaches workloads, whichever way it is said.
 
-use crate::{EAGER, SERVER, has_ids, own_uid, serving};
+use crate::{EAGER, SERVER, has_ids, own_uid, serving, serving_nodes};
 use anyhow::{Context, Result};
 use finial_proto::types::entry::AdditionalAttributes;
-use finial_testkit::{AgentOptions, NodeAuthority, Process, Workload, entry, eventually};
+use finial_testkit::{AgentOptions, Process, Workload, entry, eventually};
 use std::time::{Duration, Instant};
 use tonic::Code;
 
@@ -13,8 +13,7 @@ fn eager() -> AgentOptions {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node_aliases_token_aliases_and_nested_parents_reach_the_agents_they_stand_for() -> Result<()> {
-    let nodes = NodeAuthority::new(tempfile::tempdir()?.keep())?;
-    let deployment = serving("", &nodes.server_plugin()).await?;
+    let (deployment, nodes) = serving_nodes("").await?;
     let mut agents = Vec::new();
     for node in ["pop-1", "pop-2"] {
         let plugin = nodes.agent_plugin(node, &[("cluster", "test")])?;

@@ -1,10 +1,10 @@
 //! What goes wrong on real machines: disks, files, networks, clocks, two of a kind.
 
-use crate::{EAGER, deployment, has_ids, own_uid, serving};
+use crate::{EAGER, deployment, has_ids, own_uid, serving, serving_nodes};
 use anyhow::{Context, Result, ensure};
 use finial_testkit::{
-    AgentOptions, Deployment, FakeTime, NodeAuthority, Outcome, Proxy, ServerOptions, Workload, entry,
-    eventually, is_root, skip,
+    AgentOptions, Deployment, FakeTime, Outcome, Proxy, ServerOptions, Workload, entry, eventually, is_root,
+    skip,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,8 +114,7 @@ async fn a_full_disk_refuses_what_is_new_and_keeps_what_is_there() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_on_a_full_disk_says_so_and_comes_when_there_is_room() -> Result<()> {
-    let nodes = NodeAuthority::new(tempfile::tempdir()?.keep())?;
-    let deployment = serving("", &nodes.server_plugin()).await?;
+    let (deployment, nodes) = serving_nodes("").await?;
     let data = deployment.path("small");
     let test = "faults::an_agent_on_a_full_disk_says_so_and_comes_when_there_is_room";
     let Some(disk) = SmallDisk::mount(test, data.clone(), 64).await? else { return Ok(()) };
@@ -206,8 +205,7 @@ async fn a_spoiled_database_stops_the_server_and_is_left_in_place() -> Result<()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn spoiled_files_of_an_agent_are_set_aside_and_it_attests_again() -> Result<()> {
-    let nodes = NodeAuthority::new(tempfile::tempdir()?.keep())?;
-    let deployment = serving("", &nodes.server_plugin()).await?;
+    let (deployment, nodes) = serving_nodes("").await?;
     let mut agent = deployment.start_agent_with("a", nodes.agent_plugin("node", &[])?, EAGER).await?;
     agent.stop().await?;
     for file in ["agent-data.json", "keys.json"] {

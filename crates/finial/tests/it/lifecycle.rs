@@ -1,19 +1,12 @@
 //! Agents come, renew, come again, are banned, evicted and purged.
 
-use crate::{EAGER, has_ids, own_uid, serving};
+use crate::{EAGER, has_ids, own_uid, serving, serving_nodes};
 use anyhow::{Context, Result};
-use finial_testkit::{AgentOptions, Deployment, NodeAuthority, Workload, eventually};
+use finial_testkit::{AgentOptions, Deployment, Workload, eventually};
 use std::time::Duration;
 
 fn eager() -> AgentOptions {
     AgentOptions { agent: EAGER.to_owned(), ..Default::default() }
-}
-
-/// A server that admits nodes with certificates, and those certificates.
-async fn serving_nodes(server: &str) -> Result<(Deployment, NodeAuthority)> {
-    let directory = tempfile::tempdir()?.keep();
-    let nodes = NodeAuthority::new(directory)?;
-    Ok((serving(server, &nodes.server_plugin()).await?, nodes))
 }
 
 async fn only_agent(deployment: &Deployment) -> Result<String> {

@@ -16,7 +16,7 @@ mod spire_swap;
 mod workload_api;
 
 use anyhow::Result;
-use finial_testkit::{Deployment, ServerOptions, Workload, X509Update, eventually};
+use finial_testkit::{Deployment, NodeAuthority, ServerOptions, Workload, X509Update, eventually};
 
 /// Lines for an agent that looks at its server every second.
 pub(crate) const EAGER: &str = "experimental { sync_interval = \"1s\" }";
@@ -33,14 +33,22 @@ pub(crate) fn deployment() -> Result<Deployment> {
 /// A deployment whose server serves, with these lines in its `server` block and these further plugins.
 pub(crate) async fn serving(server: &str, plugins: &str) -> Result<Deployment> {
     let mut deployment = deployment()?;
-    let usual = ServerOptions::default();
-    let options = ServerOptions {
-        server: format!("{}\n    {server}", usual.server),
-        plugins: plugins.to_owned(),
-        ..usual
-    };
-    deployment.start_server(&options).await?;
+    start_server(&mut deployment, server, plugins).await?;
     Ok(deployment)
+}
+
+/// The same with a server that admits nodes with certificates, and their authority.
+pub(crate) async fn serving_nodes(server: &str) -> Result<(Deployment, NodeAuthority)> {
+    let mut deployment = deployment()?;
+    let nodes = NodeAuthority::new(deployment.path("nodes"))?;
+    start_server(&mut deployment, server, &nodes.server_plugin()).await?;
+    Ok((deployment, nodes))
+}
+
+async fn start_server(deployment: &mut Deployment, server: &str, plugins: &str) -> Result<()> {
+    let usual = ServerOptions::default();
+    let server = format!("{}\n    {server}", usual.server);
+    deployment.start_server(&ServerOptions { server, plugins: plugins.to_owned(), ..usual }).await
 }
 
 /// The selector of this process's user.
