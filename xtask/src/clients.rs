@@ -1,5 +1,6 @@
 //! Builds the real clients of the whole-system tests, each in its own language.
 
+use crate::debian::install;
 use crate::run::{command, has, root, run, target};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -136,21 +137,4 @@ pub(crate) fn build_all() -> Result<Clients> {
 fn system_python() -> &'static str {
     let system = "/usr/bin/python3";
     if std::path::Path::new(system).exists() { system } else { "python3" }
-}
-
-/// Installs a Debian package if this is a Debian machine and we may.
-fn install(package: &str) {
-    if !has("apt-get") {
-        return;
-    }
-    println!("{package} is missing and will be installed");
-    let quiet = |arguments: &[&str]| {
-        let mut apt = command("apt-get");
-        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        run(&mut apt)
-    };
-    let installed = quiet(&["-q", "update"]).and_then(|()| quiet(&["-q", "-y", "install", package]));
-    if let Err(error) = installed {
-        println!("{package} could not be installed: {error}");
-    }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
 
 mod clients;
+mod debian;
 mod fuzz;
 mod run;
 mod tests;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything, with a summary of what could not be tested here.
 
-use crate::run::{cargo, command, run, target};
+use crate::debian::install;
+use crate::run::{cargo, command, has, run, target};
 use crate::{clients, fuzz};
 use anyhow::{Result, bail};
 use std::fs;
@@ -22,6 +23,10 @@ pub(crate) fn all() -> Result<()> {
     fs::create_dir_all(target())?;
     fs::write(&skips, "")?;
     check()?;
+    // Some tests move the clock of the processes that they start.
+    if !has("faketime") {
+        install("faketime");
+    }
     let clients = clients::build_all()?;
     let mut test = command(env!("CARGO"));
     test.args(["test", "--workspace", "--all-features"]).env("FINIAL_SKIPPED_TESTS", &skips);

@@ -56,13 +56,13 @@ pub struct AgentOptions {
 
 /// A directory and what runs in it.
 pub struct Deployment {
+    /// The server, while it runs. Dropped before its directory.
+    pub server: Option<Process>,
     binary: PathBuf,
     directory: TempDir,
     port: u16,
     /// What the server and the agents find in their environment beside what the test has.
     pub environment: Vec<(String, String)>,
-    /// The server, while it runs.
-    pub server: Option<Process>,
 }
 
 impl Deployment {
@@ -73,7 +73,7 @@ impl Deployment {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        Ok(Self { binary: binary.into(), directory, port, environment: Vec::new(), server: None })
+        Ok(Self { server: None, binary: binary.into(), directory, port, environment: Vec::new() })
     }
 
     /// The directory itself.

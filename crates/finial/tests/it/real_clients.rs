@@ -17,8 +17,9 @@ const HELD_SECONDS: &str = "13";
 
 /// Two agents with a workload each.
 struct Pair {
-    deployment: Deployment,
+    /// Dropped before their directory.
     _agents: Vec<Process>,
+    deployment: Deployment,
 }
 
 impl Pair {
@@ -36,7 +37,7 @@ impl Pair {
             deployment.create_entry(draft).await?;
             has_ids(&Workload::of(deployment.agent_socket(agent)), &[id]).await?;
         }
-        Ok(Self { deployment, _agents: agents })
+        Ok(Self { _agents: agents, deployment })
     }
 
     /// A client with the identity of this agent's workload.
