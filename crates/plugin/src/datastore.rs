@@ -7,8 +7,8 @@
 
 use async_trait::async_trait;
 use finial_identity::{
-    AgentSerial, AttestedNode, AuthorityId, Bundle, Code, EntryDraft, EntryId, EntrySpec, JwtAuthority,
-    RegistrationEntry, SpiffeId, TrustDomain, UnixTime, X509Authority,
+    AgentSerial, AttestedNode, AuthorityId, Bundle, Code, EntryDraft, EntryId, EntrySpec,
+    FederationRelationship, JwtAuthority, RegistrationEntry, SpiffeId, TrustDomain, UnixTime, X509Authority,
 };
 use std::time::SystemTime;
 
@@ -268,6 +268,53 @@ pub trait BundleStore: Send + Sync {
         mode: BundleDeletion,
         now: SystemTime,
     ) -> StoreResult<Vec<EntryId>>;
+}
+
+/// Parts of a federation relationship, for partial updates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelationshipParts {
+    /// `bundle_endpoint_url`.
+    pub bundle_endpoint_url: bool,
+    /// `bundle_endpoint_profile`, with the endpoint's SPIFFE ID.
+    pub bundle_endpoint_profile: bool,
+    /// `trust_domain_bundle`: a bundle given replaces the stored one, none leaves it.
+    pub trust_domain_bundle: bool,
+}
+
+/// Federation relationships. What is returned carries the stored bundle of its trust domain, if there is one.
+#[async_trait]
+pub trait FederationStore: Send + Sync {
+    /// Writes a relationship and, if it brings a bundle, sets that in the same transaction. There already:
+    /// `AlreadyExists`.
+    async fn relationship_create(
+        &self,
+        relationship: FederationRelationship,
+        now: SystemTime,
+    ) -> StoreResult<Row<FederationRelationship>>;
+
+    /// One relationship.
+    async fn relationship_get(
+        &self,
+        trust_domain: &TrustDomain,
+    ) -> StoreResult<Option<Row<FederationRelationship>>>;
+
+    /// Relationships after a row, in row order, at most `limit`; only an empty page is the end.
+    async fn relationship_page(
+        &self,
+        after_row: i64,
+        limit: u32,
+    ) -> StoreResult<Vec<Row<FederationRelationship>>>;
+
+    /// Replaces the parts that are named. Unknown: `NotFound`.
+    async fn relationship_update(
+        &self,
+        relationship: FederationRelationship,
+        parts: RelationshipParts,
+        now: SystemTime,
+    ) -> StoreResult<Row<FederationRelationship>>;
+
+    /// Removes a relationship; the bundle stays. Unknown: `NotFound`.
+    async fn relationship_delete(&self, trust_domain: &TrustDomain) -> StoreResult<()>;
 }
 
 /// A one-time secret that lets one agent attest.
