@@ -3,6 +3,7 @@
 
 mod clients;
 mod debian;
+mod deny;
 mod fuzz;
 mod run;
 mod tests;
@@ -12,9 +13,10 @@ use anyhow::{Result, bail};
 const HELP: &str = "\
 cargo xtask <command>
 
-  test     everything that CI runs: format, lints, tests with real clients, fuzzing for a moment.
-           Installs what the tests need where it is missing, and says what.
+  test     everything that CI runs: format, lints, dependencies, tests with real clients, fuzzing for a
+           moment. Installs what the tests need where it is missing, and says what.
   check    format and lints only
+  deny     licences, sources and refused crates among the dependencies (deny.toml)
   clients  builds the real clients of the whole-system tests
   fuzz     [seconds]  runs every fuzz target for so long (default 20)
   bench    measures the hot paths (see bench/README.md)
@@ -25,6 +27,7 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => tests::all(),
         ["check"] => tests::check(),
+        ["deny"] => deny::check(),
         ["clients"] => clients::build_all().map(|_| ()),
         ["fuzz"] => fuzz::run(20),
         ["fuzz", seconds] => fuzz::run(seconds.parse()?),

@@ -2,7 +2,7 @@
 
 use crate::debian::install;
 use crate::run::{cargo, command, has, run, target};
-use crate::{clients, fuzz};
+use crate::{clients, deny, fuzz};
 use anyhow::{Result, bail};
 use std::fs;
 use std::time::Instant;
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Result<()> {
     fs::create_dir_all(target())?;
     fs::write(&skips, "")?;
     check()?;
+    deny::check()?;
     // Some tests move the clock of the processes that they start.
     if !has("faketime") {
         install("faketime");
