@@ -1,4 +1,4 @@
-//! Builds the real clients of the whole-system tests, each in its own language.
+//! Builds the real clients of the whole-system tests, each in its own language, and the suites of others.
 
 use crate::debian::install;
 use crate::run::{command, has, root, run, target};
@@ -33,7 +33,7 @@ struct Recipe {
     build: fn(&Recipe) -> Result<PathBuf>,
 }
 
-const RECIPES: [Recipe; 4] = [
+const RECIPES: [Recipe; 5] = [
     Recipe {
         folder: "go-spiffe",
         variable: "FINIAL_CLIENT_GO",
@@ -88,6 +88,16 @@ const RECIPES: [Recipe; 4] = [
             build.args(["build", "--manifest-path"]).arg(recipe.source().join("Cargo.toml"));
             run(build.env("CARGO_TARGET_DIR", recipe.out()))?;
             Ok(recipe.out().join("debug/client"))
+        },
+    },
+    Recipe {
+        folder: "registry-suites",
+        variable: "FINIAL_CLIENT_SUITES",
+        needs: &[],
+        build: |recipe| {
+            let mut build = command(recipe.source().join("run.sh"));
+            run(build.env("OUT", recipe.out()).env("BUILD_ONLY", "1"))?;
+            Ok(recipe.out().join("bin"))
         },
     },
 ];

@@ -61,6 +61,7 @@ pub struct Deployment {
     binary: PathBuf,
     directory: TempDir,
     port: u16,
+    trust_domain: String,
     /// What the server and the agents find in their environment beside what the test has.
     pub environment: Vec<(String, String)>,
 }
@@ -73,7 +74,26 @@ impl Deployment {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        Ok(Self { server: None, binary: binary.into(), directory, port, environment: Vec::new() })
+        let trust_domain = "example.org".to_owned();
+        Ok(Self {
+            server: None,
+            binary: binary.into(),
+            directory,
+            port,
+            trust_domain,
+            environment: Vec::new(),
+        })
+    }
+
+    /// The same in another trust domain than `example.org`.
+    pub fn of_trust_domain(mut self, trust_domain: &str) -> Self {
+        trust_domain.clone_into(&mut self.trust_domain);
+        self
+    }
+
+    /// The SPIFFE ID with this path in its trust domain.
+    pub fn id(&self, path: &str) -> String {
+        format!("spiffe://{}{path}", self.trust_domain)
     }
 
     /// The directory itself.
@@ -111,10 +131,11 @@ impl Deployment {
         let data = options.data_dir.clone().unwrap_or_else(|| self.path("server"));
         fs::create_dir_all(&data)?;
         let (data, socket, port) = (data.display(), self.server_socket(), self.port);
+        let trust_domain = &self.trust_domain;
         let (socket, server, plugins) = (socket.display(), &options.server, &options.plugins);
         let text = format!(
             r#"server {{
-    trust_domain = "example.org"
+    trust_domain = "{trust_domain}"
     bind_address = "127.0.0.1"
     bind_port = "{port}"
     socket_path = "{socket}"
@@ -226,12 +247,13 @@ plugins {{
             .clone()
             .unwrap_or_else(|| "NodeAttestor \"join_token\" { plugin_data {} }".into());
         let port = options.server_port.unwrap_or(self.port);
+        let trust_domain = &self.trust_domain;
         let (data, bundle, more) = (data.display(), bundle.display(), &options.agent);
         let (socket, admin) = (self.agent_socket(agent), self.admin_socket(agent));
         let (socket, admin) = (socket.display(), admin.display());
         let text = format!(
             r#"agent {{
-    trust_domain = "example.org"
+    trust_domain = "{trust_domain}"
     server_address = "127.0.0.1"
     server_port = {port}
     socket_path = "{socket}"
@@ -280,7 +302,7 @@ plugins {{
         let token = self.token().await?;
         self.configure_agent(agent, &token, options).await?;
         let process = self.restart_agent(agent).await?;
-        Ok((process, format!("spiffe://example.org/spire/agent/join_token/{token}")))
+        Ok((process, self.id(&format!("/spire/agent/join_token/{token}"))))
     }
 
     /// Attests a new agent with another attestor than a join token.

@@ -11,6 +11,7 @@ mod entries;
 mod faults;
 mod lifecycle;
 mod real_clients;
+mod registry_suites;
 mod rotation;
 mod spire_swap;
 mod workload_api;
@@ -45,7 +46,7 @@ pub(crate) async fn serving_nodes(server: &str) -> Result<(Deployment, NodeAutho
     Ok((deployment, nodes))
 }
 
-async fn start_server(deployment: &mut Deployment, server: &str, plugins: &str) -> Result<()> {
+pub(crate) async fn start_server(deployment: &mut Deployment, server: &str, plugins: &str) -> Result<()> {
     let usual = ServerOptions::default();
     let server = format!("{}\n    {server}", usual.server);
     deployment.start_server(&ServerOptions { server, plugins: plugins.to_owned(), ..usual }).await
