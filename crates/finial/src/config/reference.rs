@@ -36,7 +36,7 @@ impl Status {
 /// One key.
 #[derive(Debug, Clone, Copy)]
 struct Key {
-    /// With dots, from the root of the file; `[]` stands for each block of a list.
+    /// With dots, from where it is; `[]` stands for each block of a list.
     path: &'static str,
     kind: &'static str,
     default: &'static str,
@@ -58,7 +58,27 @@ const fn key(
 struct Group {
     title: &'static str,
     text: &'static str,
+    parts: &'static [Part],
+}
+
+/// Keys of one block, so that blocks can share some.
+struct Part {
+    /// The block, with dots, from the root of the file.
+    block: &'static str,
     keys: &'static [Key],
+}
+
+const fn under(block: &'static str, keys: &'static [Key]) -> Part {
+    Part { block, keys }
+}
+
+impl Group {
+    /// Its keys with their whole paths.
+    fn keys(&self) -> impl Iterator<Item = (String, &'static Key)> {
+        self.parts.iter().flat_map(|Part { block, keys }| {
+            keys.iter().map(move |key| (format!("{block}.{}", key.path), key))
+        })
+    }
 }
 
 const HEADING: &str = "\
@@ -91,7 +111,7 @@ fn page(title: &str, intro: &str, groups: &[&Group]) -> String {
             let _ = write!(page, "{}\n\n", group.text);
         }
         page.push_str("| key | type | default | status | meaning |\n|---|---|---|---|---|\n");
-        for Key { path, kind, default, status, meaning } in group.keys {
+        for (path, Key { kind, default, status, meaning, .. }) in group.keys() {
             let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
             let _ = writeln!(page, "| `{path}` | {kind} | {default} | {} | {meaning} |", status.shown());
         }
@@ -158,8 +178,8 @@ mod tests {
 
     fn documented(groups: &[&Group]) -> BTreeSet<String> {
         let mut paths = BTreeSet::new();
-        for key in groups.iter().flat_map(|group| group.keys) {
-            assert!(paths.insert(key.path.to_owned()), "{} is there twice", key.path);
+        for (path, _) in groups.iter().flat_map(|group| group.keys()) {
+            assert!(paths.insert(path.clone()), "{path} is there twice");
         }
         paths
     }

@@ -1,144 +1,110 @@
 //! Keys of plugins.
 
 use super::Status::{Accepted, NoEffect, Refused, Works};
-use super::{Group, key};
+use super::{Group, key, under};
 
 pub(super) const BLOCK: Group = Group {
     title: "plugins",
     text: "`plugins { <Type> \"<name>\" { … } }`. Plugins that this version has not are refused with a list of those \
            that it has.",
-    keys: &[
-        key("plugins.<Type>.<name>.enabled", "bool", "true", Works, "`false`: as if it were not there."),
-        key("plugins.<Type>.<name>.plugin_data", "block", "", Works, "The plugin's own keys."),
-        key(
-            "plugins.<Type>.<name>.plugin_data_file",
-            "path",
-            "",
-            Works,
-            "A file with them; not together with `plugin_data`. It is read at the start.",
-        ),
-        key("plugins.<Type>.<name>.plugin_cmd", "path", "", Refused, "An external plugin."),
-        key("plugins.<Type>.<name>.plugin_args", "list of texts", "", Accepted, "See `plugin_cmd`."),
-        key("plugins.<Type>.<name>.plugin_checksum", "text", "", Accepted, "See `plugin_cmd`."),
-    ],
+    parts: &[under(
+        "plugins.<Type>.<name>",
+        &[
+            key("enabled", "bool", "true", Works, "`false`: as if it were not there."),
+            key("plugin_data", "block", "", Works, "The plugin's own keys."),
+            key(
+                "plugin_data_file",
+                "path",
+                "",
+                Works,
+                "A file with them; not together with `plugin_data`. It is read at the start.",
+            ),
+            key("plugin_cmd", "path", "", Refused, "An external plugin."),
+            key("plugin_args", "list of texts", "", Accepted, "See `plugin_cmd`."),
+            key("plugin_checksum", "text", "", Accepted, "See `plugin_cmd`."),
+        ],
+    )],
 };
-
-const SQL: &str = "plugins.DataStore.sql.plugin_data.connection_string";
 
 pub(super) const SERVER: Group = Group {
     title: "plugins of the server",
     text: "Exactly one `DataStore` (`sql`), exactly one `KeyManager` (`disk` or `memory`), any number of \
            `NodeAttestor`s (`join_token`, which has no keys, and `x509pop`).",
-    keys: &[
-        key(
-            "plugins.DataStore.sql.plugin_data.database_type",
-            "`sqlite3`",
-            "",
-            Works,
-            "Other databases are refused. Required.",
+    parts: &[
+        under(
+            "plugins.DataStore.sql.plugin_data",
+            &[
+                key("database_type", "`sqlite3`", "", Works, "Other databases are refused. Required."),
+                key("connection_string", "text", "", Works, "A path or a `file:` URI. Required."),
+                key(
+                    "disable_migration",
+                    "bool",
+                    "false",
+                    Works,
+                    "Refuse a database of an older version instead of bringing it up to date.",
+                ),
+                key(
+                    "max_open_conns",
+                    "number",
+                    "",
+                    NoEffect,
+                    "There is one connection that writes and a few that read.",
+                ),
+                key("max_idle_conns", "number", "", NoEffect, "As above."),
+                key("conn_max_lifetime", "duration", "", NoEffect, "As above."),
+                key("log_sql", "bool", "", NoEffect, "Statements are not logged."),
+                key("ro_connection_string", "text", "", NoEffect, "For other databases."),
+                key("root_ca_path", "path", "", NoEffect, "For other databases."),
+                key("client_cert_path", "path", "", NoEffect, "For other databases."),
+                key("client_key_path", "path", "", NoEffect, "For other databases."),
+            ],
         ),
-        key(SQL, "text", "", Works, "A path or a `file:` URI. Required."),
-        key(
-            "plugins.DataStore.sql.plugin_data.disable_migration",
-            "bool",
-            "false",
-            Works,
-            "Refuse a database of an older version instead of bringing it up to date.",
+        under(
+            "plugins.KeyManager.disk.plugin_data",
+            &[key("keys_path", "path", "", Works, "The file of keys; its directory must exist. Required.")],
         ),
-        key(
-            "plugins.DataStore.sql.plugin_data.max_open_conns",
-            "number",
-            "",
-            NoEffect,
-            "There is one connection that writes and a few that read.",
-        ),
-        key("plugins.DataStore.sql.plugin_data.max_idle_conns", "number", "", NoEffect, "As above."),
-        key("plugins.DataStore.sql.plugin_data.conn_max_lifetime", "duration", "", NoEffect, "As above."),
-        key("plugins.DataStore.sql.plugin_data.log_sql", "bool", "", NoEffect, "Statements are not logged."),
-        key(
-            "plugins.DataStore.sql.plugin_data.ro_connection_string",
-            "text",
-            "",
-            NoEffect,
-            "For other databases.",
-        ),
-        key("plugins.DataStore.sql.plugin_data.root_ca_path", "path", "", NoEffect, "For other databases."),
-        key(
-            "plugins.DataStore.sql.plugin_data.client_cert_path",
-            "path",
-            "",
-            NoEffect,
-            "For other databases.",
-        ),
-        key(
-            "plugins.DataStore.sql.plugin_data.client_key_path",
-            "path",
-            "",
-            NoEffect,
-            "For other databases.",
-        ),
-        key(
-            "plugins.KeyManager.disk.plugin_data.keys_path",
-            "path",
-            "",
-            Works,
-            "The file of keys; its directory must exist. Required.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.mode",
-            "`external_pki`, `spiffe`",
-            "external_pki",
-            Works,
-            "Trust the authorities of `ca_bundle_path`, or those of this server.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.ca_bundle_path",
-            "path",
-            "",
-            Works,
-            "Authorities in PEM; required in mode `external_pki`.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.ca_bundle_paths",
-            "list of paths",
-            "",
-            Works,
-            "Several files instead of one.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.spiffe_prefix",
-            "text",
-            "/spire-exchange/",
-            Works,
-            "In mode `spiffe`: paths of SVIDs that may be exchanged for an agent's.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.agent_path_template",
-            "template",
-            "",
-            Works,
-            "What follows `/spire/agent` in an agent's ID.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.max_intermediates",
-            "number",
-            "4",
-            Works,
-            "The longest chain.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.max_rsa_key_size",
-            "number",
-            "8192",
-            Works,
-            "The longest RSA key, in bits.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.verify_client_ip",
-            "bool",
-            "false",
-            Works,
-            "The agent's address must be in its certificate.",
+        under(
+            "plugins.NodeAttestor.x509pop.plugin_data",
+            &[
+                key(
+                    "mode",
+                    "`external_pki`, `spiffe`",
+                    "external_pki",
+                    Works,
+                    "Trust the authorities of `ca_bundle_path`, or those of this server.",
+                ),
+                key(
+                    "ca_bundle_path",
+                    "path",
+                    "",
+                    Works,
+                    "Authorities in PEM; required in mode `external_pki`.",
+                ),
+                key("ca_bundle_paths", "list of paths", "", Works, "Several files instead of one."),
+                key(
+                    "spiffe_prefix",
+                    "text",
+                    "/spire-exchange/",
+                    Works,
+                    "In mode `spiffe`: paths of SVIDs that may be exchanged for an agent's.",
+                ),
+                key(
+                    "agent_path_template",
+                    "template",
+                    "",
+                    Works,
+                    "What follows `/spire/agent` in an agent's ID.",
+                ),
+                key("max_intermediates", "number", "4", Works, "The longest chain."),
+                key("max_rsa_key_size", "number", "8192", Works, "The longest RSA key, in bits."),
+                key(
+                    "verify_client_ip",
+                    "bool",
+                    "false",
+                    Works,
+                    "The agent's address must be in its certificate.",
+                ),
+            ],
         ),
     ],
 };
@@ -147,55 +113,56 @@ pub(super) const AGENT: Group = Group {
     title: "plugins of the agent",
     text: "Exactly one `KeyManager` (`disk` or `memory`), exactly one `NodeAttestor` (`join_token`, which has no keys, \
            or `x509pop`), at least one `WorkloadAttestor` (`unix`).",
-    keys: &[
-        key(
-            "plugins.KeyManager.disk.plugin_data.directory",
-            "path",
-            "",
-            Works,
-            "Where `keys.json` lives; made if it is not there. Required.",
+    parts: &[
+        under(
+            "plugins.KeyManager.disk.plugin_data",
+            &[key(
+                "directory",
+                "path",
+                "",
+                Works,
+                "Where `keys.json` lives; made if it is not there. Required.",
+            )],
         ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.private_key_path",
-            "path",
-            "",
-            Works,
-            "The key in PEM. Required.",
+        under(
+            "plugins.NodeAttestor.x509pop.plugin_data",
+            &[
+                key("private_key_path", "path", "", Works, "The key in PEM. Required."),
+                key(
+                    "certificate_path",
+                    "path",
+                    "",
+                    Works,
+                    "The certificate in PEM, intermediates may follow. Required.",
+                ),
+                key("intermediates_path", "path", "", Works, "Further intermediates."),
+                key(
+                    "spiffe_endpoint_socket",
+                    "address",
+                    "",
+                    Refused,
+                    "Take key and certificate from a Workload API.",
+                ),
+            ],
         ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.certificate_path",
-            "path",
-            "",
-            Works,
-            "The certificate in PEM, intermediates may follow. Required.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.intermediates_path",
-            "path",
-            "",
-            Works,
-            "Further intermediates.",
-        ),
-        key(
-            "plugins.NodeAttestor.x509pop.plugin_data.spiffe_endpoint_socket",
-            "address",
-            "",
-            Refused,
-            "Take key and certificate from a Workload API.",
-        ),
-        key(
-            "plugins.WorkloadAttestor.unix.plugin_data.discover_workload_path",
-            "bool",
-            "false",
-            Works,
-            "Also find the executable: selectors `path` and `sha256`.",
-        ),
-        key(
-            "plugins.WorkloadAttestor.unix.plugin_data.workload_size_limit",
-            "number",
-            "0",
-            Works,
-            "The longest executable that is hashed, in bytes; 0 has no limit, a negative number hashes nothing.",
+        under(
+            "plugins.WorkloadAttestor.unix.plugin_data",
+            &[
+                key(
+                    "discover_workload_path",
+                    "bool",
+                    "false",
+                    Works,
+                    "Also find the executable: selectors `path` and `sha256`.",
+                ),
+                key(
+                    "workload_size_limit",
+                    "number",
+                    "0",
+                    Works,
+                    "The longest executable that is hashed, in bytes; 0 has no limit, a negative number hashes nothing.",
+                ),
+            ],
         ),
     ],
 };
