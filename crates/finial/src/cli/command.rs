@@ -12,6 +12,8 @@ pub(crate) struct Command {
     pub(crate) path: &'static str,
     /// One line, as SPIRE has it.
     pub(crate) synopsis: &'static str,
+    /// What it does and prints, for those who learn.
+    pub(crate) about: &'static str,
     /// Its flags.
     pub(crate) flags: FlagSet,
     /// How it speaks when something is wrong.

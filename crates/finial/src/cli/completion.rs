@@ -1,5 +1,6 @@
 //! Shell completion: short scripts that ask this program what could come next.
 
+use super::own::OWN;
 use super::program::Program;
 use super::programs;
 use crate::flags::{FlagSet, Kind};
@@ -62,7 +63,7 @@ pub(super) fn candidates(words: &[String]) -> Vec<String> {
     let mut found: Vec<String> = match before.split_first() {
         None => {
             let parts = programs().map(|(name, _)| name).into_iter();
-            parts.chain(["demo", "completion", "help"]).map(str::to_owned).collect()
+            parts.chain(OWN.iter().map(|own| own.name)).map(str::to_owned).collect()
         }
         Some((first, before)) => match first.as_str() {
             "completion" if before.is_empty() => ["bash", "zsh", "fish"].map(str::to_owned).to_vec(),

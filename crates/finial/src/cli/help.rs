@@ -4,6 +4,8 @@
 //! error after a line that says what is wrong.
 
 use super::command::Command;
+use super::nearest::nearest;
+use super::own::{OWN, Own};
 use super::program::{Program, finish};
 use super::{SPIRE_VERSION, completion, hooks, programs};
 use crate::flags::{self, FlagError, describe};
@@ -13,13 +15,6 @@ use std::io::Write;
 
 /// The code for a command that there is not, as shells have it.
 const NO_SUCH_COMMAND: u8 = 127;
-
-/// Commands that are neither the server's nor the agent's.
-const OWN: [(&str, &str); 3] = [
-    ("demo", "A server, an agent and a workload on this machine, explained step by step"),
-    ("completion", "A script that teaches a shell these commands: bash, zsh or fish"),
-    ("help", "This text, or that of a command: finial help server entry create"),
-];
 
 const FIRST_STEPS: &str = "\
 First steps:
@@ -68,7 +63,7 @@ pub(super) fn run_as_finial(words: &[String], terminal: &mut Terminal) -> Result
 }
 
 fn unknown_command(name: &str, terminal: &mut Terminal) -> Result<u8, Fault> {
-    let known = programs().map(|(name, _)| name).into_iter().chain(OWN.map(|(name, _)| name));
+    let known = programs().map(|(name, _)| name).into_iter().chain(OWN.iter().map(|own| own.name));
     refuse_word(terminal, name, known, "finial help")
 }
 
@@ -94,8 +89,8 @@ fn help(words: &[String], terminal: &mut Terminal) -> Result<u8, Fault> {
             let with_flag: Vec<String> = rest.iter().cloned().chain(["-h".to_owned()]).collect();
             Part { name, program }.run(&with_flag, terminal)
         }
-        None => match OWN.iter().find(|(name, _)| name == word) {
-            Some((name, about)) => show(terminal, &format!("{about}\n\nUsage: finial {name}\n")),
+        None => match OWN.iter().find(|own| own.name == word) {
+            Some(own) => show(terminal, &own_text(own)),
             None => unknown_command(word, terminal),
         },
     }
@@ -106,10 +101,43 @@ fn overview() -> String {
                     Usage: finial <command> [<subcommand> …] [flags]\n\nCommands:\n"
         .to_owned();
     let parts = programs().map(|(name, program)| (name, program.about));
-    for (name, about) in parts.into_iter().chain(OWN) {
+    for (name, about) in parts.into_iter().chain(OWN.iter().map(|own| (own.name, own.synopsis))) {
         push_line(&mut text, name, about, 10);
     }
     text + "\n" + FIRST_STEPS
+}
+
+fn own_text(own: &Own) -> String {
+    let Own { name, synopsis, words, about, examples } = own;
+    let mut text = format!("{synopsis}\n\n{}\nUsage: finial {name} {words}\n", folded(about));
+    push_examples(&mut text, "finial", examples);
+    text
+}
+
+fn push_examples(text: &mut String, program: &str, examples: &[(&str, &str)]) {
+    text.push_str("\nExamples:\n");
+    for (line, what) in examples {
+        let _ = writeln!(text, "  {program} {line}\n      {what}");
+    }
+}
+
+/// A paragraph in lines that a terminal of 80 columns can show.
+fn folded(paragraph: &str) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in paragraph.split_whitespace() {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width > 78 {
+            text.push('\n');
+            column = 0;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += width;
+    }
+    text + "\n"
 }
 
 fn push_line(text: &mut String, name: &str, about: &str, width: usize) {
@@ -205,63 +233,13 @@ impl Part {
 
     fn command_text(self, command: &Command) -> String {
         let name = self.name;
-        let mut text = format!("{}\n\nUsage: finial {name} {} [flags]\n", command.synopsis, command.path);
-        if !command.examples.is_empty() {
-            text.push_str("\nExamples:\n");
-            for (line, what) in command.examples {
-                let _ = writeln!(text, "  finial {name} {line}\n      {what}");
-            }
-        }
+        let Command { synopsis, about, path, .. } = command;
+        let mut text = format!("{synopsis}\n\n{}\nUsage: finial {name} {path} [flags]\n", folded(about));
+        push_examples(&mut text, &format!("finial {name}"), command.examples);
         text.push_str("\nFlags (one dash or two):\n");
         for flag in command.flags.sorted() {
             text.push_str(&describe(flag));
         }
         text
-    }
-}
-
-/// The name that is most like a word, if one is like it.
-fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let word = word.to_lowercase();
-    known
-        .map(|name| (distance(&word, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 5 || is_start(&word, name))
-        .min()
-        .map(|(_, name)| name)
-}
-
-fn is_start(word: &str, name: &str) -> bool {
-    word.len() >= 2 && name.to_lowercase().starts_with(word)
-}
-
-/// How many letters must be added, removed or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn suggests_what_is_near() {
-        let names = || ["entry", "agent", "bundle", "healthcheck", "localauthority"].into_iter();
-        assert_eq!(nearest("entrie", names()), Some("entry"));
-        assert_eq!(nearest("entrys", names()), Some("entry"));
-        assert_eq!(nearest("helthcheck", names()), Some("healthcheck"));
-        assert_eq!(nearest("local", names()), Some("localauthority"));
-        assert_eq!(nearest("xyz", names()), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

@@ -10,9 +10,11 @@
 //! | [`program`] | the commands of one program; from words to a command, as SPIRE's command-line library does it |
 //! | [`help`], [`completion`] | what `finial` says about itself, from the same tables |
 //! | [`server`], [`agent`], [`logger`], [`health`] | the commands |
+//! | [`own`] | the commands of `finial` itself |
 //! | [`connect`] | sockets and channels |
 //! | [`input`] | files and texts that commands read |
 //! | [`hooks`] | what starts a process: `run`, `validate`, `demo` |
+//! | `reference` | the pages `docs/commands`, made from the same tables |
 
 mod agent;
 mod command;
@@ -23,7 +25,11 @@ mod help;
 pub(crate) mod hooks;
 mod input;
 mod logger;
+mod nearest;
+mod own;
 mod program;
+#[cfg(test)]
+mod reference;
 mod server;
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod values;
 mod tests;
 
 pub(crate) use parse::{FlagError, parse};
+#[cfg(test)]
+pub(crate) use usage::type_name;
 pub(crate) use usage::{describe, usage};
 pub(crate) use values::Values;
 

@@ -74,6 +74,19 @@ impl Terminal {
     pub(crate) fn captured() -> Self {
         Self { out: Stream::Kept(Vec::new()), err: Stream::Kept(Vec::new()) }
     }
+
+    /// Prints a result in the form that was asked for; `pretty` is how people see it.
+    pub(crate) fn show<M: json::Described>(
+        &mut self,
+        format: Format,
+        result: &M,
+        pretty: impl FnOnce(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        match format {
+            Format::Json => Ok(json::print(&mut self.out, result)?),
+            Format::Pretty => pretty(self),
+        }
+    }
 }
 
 /// One of the streams.

@@ -20,9 +20,8 @@ fn help_that_was_asked_for() {
         assert!(stdout.contains("Usage: finial"), "{line}: {stdout}");
     }
     let (_, stdout, _) = finial("server entry create -h");
-    assert!(
-        stdout.starts_with("Creates registration entries\n\nUsage: finial server entry create [flags]\n")
-    );
+    assert!(stdout.starts_with("Creates registration entries\n\nRegisters who gets which identity: "));
+    assert!(stdout.contains("\n\nUsage: finial server entry create [flags]\n"));
     assert!(stdout.contains("\nExamples:\n  finial server entry create -parentID"));
     assert!(stdout.contains("  -selector value\n    \tA colon-delimited type:value selector."));
     assert_eq!(finial("help server entry create").1, stdout);

@@ -3,13 +3,20 @@
 use super::admin_command;
 use crate::cli::command::{Command, Invocation};
 use crate::cli::connect;
+use crate::output::Fault;
 use crate::output::agent::debug::print_info;
-use crate::output::{Fault, Format, json};
 use finial_proto::agent::debug::GetInfoRequest;
 use finial_proto::agent::debug::debug_client::DebugClient;
 
-pub(super) static GET_INFO: Command =
-    admin_command!("debug getinfo", "Prints debug information about the agent", &[], get_info, []);
+pub(super) static GET_INFO: Command = admin_command!(
+    "debug getinfo",
+    "Prints debug information about the agent",
+    "Shows how long the agent runs, when it last heard from its server, what is in its cache, and \
+     the chain of its own SVID.",
+    &[],
+    get_info,
+    [("debug getinfo", "the state of the agent at a glance")]
+);
 
 async fn get_info(invocation: Invocation<'_>) -> Result<(), Fault> {
     let Invocation { flags, terminal } = invocation;
@@ -18,8 +25,5 @@ async fn get_info(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call(&status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &info)?),
-        Format::Pretty => print_info(&mut terminal.out, &info),
-    }
+    terminal.show(flags.format(), &info, |terminal| print_info(&mut terminal.out, &info))
 }

@@ -18,31 +18,40 @@ use std::time::Instant;
 use tonic::{Status, Streaming};
 
 /// Without a kind: X.509.
-pub(super) static DEFAULT: Command = x509_command("api fetch");
-pub(super) static X509: Command = x509_command("api fetch x509");
+pub(super) static DEFAULT: Command =
+    x509_command("api fetch", &[("api fetch -output json", "the same as `api fetch x509`")]);
+pub(super) static X509: Command = x509_command(
+    "api fetch x509",
+    &[
+        ("api fetch x509", "which identities this process has"),
+        ("api fetch x509 -silent -write /tmp/svid", "certificates, keys and bundles as files"),
+    ],
+);
 
 pub(super) static JWT: Command = Command {
     path: "api fetch jwt",
     synopsis: "Fetches a JWT SVID from the Workload API",
+    about: "Fetches a token for an audience (or several, with commas) for each identity of the calling \
+         process, or for the one that `-spiffeID` names, and prints it with the keys to validate it.",
     flags: FlagSet { name: "fetch jwt", groups: &[JWT_FLAGS, TIMEOUT_FLAGS, WORKLOAD_FLAGS, OUTPUT_FLAGS] },
     manner: Manner::WORKLOAD,
     examples: &[("api fetch jwt -audience vault", "a token for one party, and the keys to check it with")],
     action: call!(fetch_jwt),
 };
 
-const fn x509_command(path: &'static str) -> Command {
+const fn x509_command(path: &'static str, examples: &'static [(&'static str, &'static str)]) -> Command {
     Command {
         path,
         synopsis: "Fetches X509 SVIDs from the Workload API",
+        about: "Fetches the X509-SVIDs of the calling process, as any workload would, checks them and \
+             prints what they are. With `-write` they become files: `svid.N.pem`, `svid.N.key`, \
+             `bundle.N.pem`, and `federated_bundle.N.M.pem`.",
         flags: FlagSet {
             name: "fetch x509",
             groups: &[X509_FLAGS, TIMEOUT_FLAGS, WORKLOAD_FLAGS, OUTPUT_FLAGS],
         },
         manner: Manner::WORKLOAD,
-        examples: &[
-            ("api fetch x509", "which identities this process has"),
-            ("api fetch x509 -silent -write /tmp/svid", "certificates, keys and bundles as files"),
-        ],
+        examples,
         action: call!(fetch_x509),
     }
 }

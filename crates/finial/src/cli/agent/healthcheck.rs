@@ -10,6 +10,8 @@ use std::io::Write;
 pub(super) static HEALTHCHECK: Command = Command {
     path: "healthcheck",
     synopsis: "Determines agent health status",
+    about: "Asks the agent whether it serves. For init systems, containers and scripts: the exit code \
+         is the answer.",
     flags: FlagSet { name: "health", groups: &[HEALTH_FLAGS, AGENT_HEALTH_FLAGS] },
     manner: Manner::AGENT_HEALTH,
     examples: &[("healthcheck", "exit code 0 if the agent serves, 1 if not")],

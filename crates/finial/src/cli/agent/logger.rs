@@ -8,16 +8,30 @@ use crate::output::Fault;
 use finial_proto::agent::logger::logger_client::LoggerClient;
 use finial_proto::agent::logger::{GetLoggerRequest, ResetLogLevelRequest, SetLogLevelRequest};
 
-pub(super) static GET: Command = admin_command!("logger get", "Gets the logger details", &[], get, []);
+pub(super) static GET: Command = admin_command!(
+    "logger get",
+    "Gets the logger details",
+    "Shows the level at which the agent logs now, and the one that it started with.",
+    &[],
+    get,
+    [("logger get", "what is logged now")]
+);
 pub(super) static SET: Command = admin_command!(
     "logger set",
     "Sets the logger details",
+    "Changes the level at which the running agent logs, without a restart, and shows the levels.",
     LEVEL_FLAGS,
     set,
     [("logger set -level debug", "log more, until the next start or `logger reset`")]
 );
-pub(super) static RESET: Command =
-    admin_command!("logger reset", "Reset the logger details to launch level", &[], reset, []);
+pub(super) static RESET: Command = admin_command!(
+    "logger reset",
+    "Reset the logger details to launch level",
+    "Goes back to the level that the agent started with, and shows the levels.",
+    &[],
+    reset,
+    [("logger reset", "after the search for a fault")]
+);
 
 async fn get(invocation: Invocation<'_>) -> Result<(), Fault> {
     let Invocation { flags, terminal } = invocation;

@@ -45,10 +45,11 @@ const OUTPUT_FLAGS: &[Flag] = &[OUTPUT];
 
 /// A command that calls the admin socket: its words, its line, its own flags, and what it does.
 macro_rules! admin_command {
-    ($path:literal, $synopsis:literal, $own:expr, $act:ident, [$($example:expr),* $(,)?]) => {
+    ($path:literal, $synopsis:literal, $about:literal, $own:expr, $act:ident, [$($example:expr),* $(,)?]) => {
         $crate::cli::command::Command {
             path: $path,
             synopsis: $synopsis,
+            about: $about,
             flags: $crate::flags::FlagSet {
                 name: $path,
                 groups: &[$own, $crate::cli::agent::ADMIN_FLAGS, $crate::cli::agent::OUTPUT_FLAGS],

@@ -8,6 +8,9 @@ use crate::output::Fault;
 pub(super) static RUN: Command = Command {
     path: "run",
     synopsis: "Runs the agent",
+    about: "Runs the agent in the foreground until SIGTERM or SIGINT; a second signal ends it at once. \
+         The configuration is checked first, and everything that is wrong with it is told. What the \
+         command line says goes before the file. A join token is needed for the first start only.",
     flags: FlagSet { name: "run", groups: &[FLAGS] },
     manner: Manner::PROCESS,
     examples: &[
@@ -20,6 +23,8 @@ pub(super) static RUN: Command = Command {
 pub(super) static VALIDATE: Command = Command {
     path: "validate",
     synopsis: "Validates a SPIRE agent configuration file",
+    about: "Reads a configuration as `run` would, and starts nothing: says that it is good, or \
+         everything that is wrong with it, with file, line and column.",
     flags: FlagSet { name: "validate", groups: &[FLAGS] },
     manner: Manner::AGENT_CONFIG,
     examples: &[("validate -config agent.conf", "tell everything that is wrong with a configuration")],

@@ -5,13 +5,15 @@ use super::workload::{TIMEOUT_FLAGS, WorkloadClient};
 use crate::cli::command::{Command, Invocation, Manner, call};
 use crate::cli::connect::WORKLOAD_FLAGS;
 use crate::flags::{Flag, FlagSet, text};
+use crate::output::Fault;
 use crate::output::agent::jwt::print_valid;
-use crate::output::{Fault, Format, json};
 use finial_proto::workload::ValidateJwtsvidRequest;
 
 pub(super) static JWT: Command = Command {
     path: "api validate jwt",
     synopsis: "Validates a JWT SVID",
+    about: "Asks the agent whether a token is valid for an audience. Prints whose it is and its claims; \
+         an invalid one is an error that says why.",
     flags: FlagSet { name: "validate jwt", groups: &[FLAGS, TIMEOUT_FLAGS, WORKLOAD_FLAGS, OUTPUT_FLAGS] },
     manner: Manner::WORKLOAD,
     examples: &[("api validate jwt -audience vault -svid \"$TOKEN\"", "whose token it is, if it is valid")],
@@ -32,8 +34,7 @@ async fn validate(invocation: Invocation<'_>) -> Result<(), Fault> {
         tonic::Code::InvalidArgument => Fault::new(format!("SVID is not valid: {}", status.message())),
         _ => Fault::of_call_while("unable to validate JWT SVID", &status),
     })?;
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, response.get_ref())?),
-        Format::Pretty => print_valid(&mut terminal.out, response.get_ref()),
-    }
+    terminal.show(flags.format(), response.get_ref(), |terminal| {
+        print_valid(&mut terminal.out, response.get_ref())
+    })
 }

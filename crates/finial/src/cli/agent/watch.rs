@@ -18,6 +18,8 @@ use tonic::{Code, Status};
 pub(super) static WATCH: Command = Command {
     path: "api watch",
     synopsis: "Attaches to the Workload API and prints updates as they're received",
+    about: "Stays connected to the agent and prints the identities of the calling process at each \
+         change, as `api fetch x509` does, until Ctrl-C. Connects again when the agent goes away.",
     flags: FlagSet { name: "watch", groups: &[WORKLOAD_FLAGS] },
     manner: Manner::WATCH,
     examples: &[("api watch", "each rotation as it happens, until Ctrl-C")],

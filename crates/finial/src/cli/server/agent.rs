@@ -1,5 +1,6 @@
 //! `agent list`, `show`, `count`, `ban`, `evict`, `purge`.
 
+use super::paging::all_pages;
 use super::server_command;
 use crate::cli::command::{Command, Invocation};
 use crate::cli::connect::{self, MESSAGE_MAX};
@@ -10,7 +11,7 @@ use crate::output::go_text::quoted;
 use crate::output::server::agent::{
     Fate, PurgedAgent, agent_id, print_agent, print_agents, print_count, print_purged, purged_json,
 };
-use crate::output::{Fault, Format, json};
+use crate::output::{Fault, Format};
 use finial_proto::server::agent::agent_client::AgentClient;
 use finial_proto::server::agent::{
     BanAgentRequest, CountAgentsRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest,
@@ -25,6 +26,9 @@ use tonic::transport::Channel;
 pub(super) static LIST: Command = server_command!(
     "agent list",
     "Lists attested agents and their SPIFFE IDs",
+    "Shows every agent that has attested to this server: its SPIFFE ID, how it attested, until when \
+     its SVID is valid, the serial number of that SVID, and whether it may attest again. All filters \
+     given must hold at once.",
     FILTER_FLAGS,
     list_agents,
     [
@@ -32,18 +36,27 @@ pub(super) static LIST: Command = server_command!(
         ("agent list -banned true -output json", "the banned ones, for a program")
     ]
 );
-pub(super) static COUNT: Command =
-    server_command!("agent count", "Count attested agents", FILTER_FLAGS, count, []);
+pub(super) static COUNT: Command = server_command!(
+    "agent count",
+    "Count attested agents",
+    "Counts the agents that `agent list` would show with the same filters.",
+    FILTER_FLAGS,
+    count,
+    [("agent count -attestationType join_token", "agents that came with a join token")]
+);
 pub(super) static SHOW: Command = server_command!(
     "agent show",
     "Shows the details of an attested agent given its SPIFFE ID",
+    "Shows one agent with its selectors. An agent that is not known is an error.",
     &[text("spiffeID", "The SPIFFE ID of the agent to show (agent identity)")],
     show,
-    []
+    [("agent show -spiffeID spiffe://example.org/spire/agent/join_token/…", "one agent and its selectors")]
 );
 pub(super) static BAN: Command = server_command!(
     "agent ban",
     "Ban an attested agent given its SPIFFE ID",
+    "Refuses an agent from now on: its SVID is no longer accepted, and it cannot attest again until \
+     it is evicted. Workloads keep the SVIDs they have until those expire.",
     &[text("spiffeID", "The SPIFFE ID of the agent to ban (agent identity)")],
     ban,
     [(
@@ -54,13 +67,21 @@ pub(super) static BAN: Command = server_command!(
 pub(super) static EVICT: Command = server_command!(
     "agent evict",
     "Evicts an attested agent given its SPIFFE ID",
+    "Forgets an agent, and lifts a ban. An agent that may attest again comes back by itself at its \
+     next call; one with a join token needs a new token.",
     &[text("spiffeID", "The SPIFFE ID of the agent to evict (agent identity)")],
     evict,
-    []
+    [(
+        "agent evict -spiffeID spiffe://example.org/spire/agent/join_token/…",
+        "forget the agent; its token stays used"
+    )]
 );
 pub(super) static PURGE: Command = server_command!(
     "agent purge",
     "Purge expired agents that were attested using a non-TOFU security model based on a given time",
+    "Forgets agents whose SVID expired long ago and that could attest again if they came back. \
+     Agents that attested once only, as with a join token, are left alone. Says of each agent what \
+     became of it; with `-dryRun` only what would.",
     PURGE_FLAGS,
     purge,
     [
@@ -116,9 +137,7 @@ async fn list_agents(invocation: Invocation<'_>) -> Result<(), Fault> {
     let Invocation { flags, terminal } = invocation;
     let mut client = client(flags)?;
     let filter = filter(flags)?;
-    let mut agents = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    let agents = all_pages(async |page_token| {
         let request = ListAgentsRequest {
             filter: Some(filter.clone()),
             output_mask: None,
@@ -126,18 +145,11 @@ async fn list_agents(invocation: Invocation<'_>) -> Result<(), Fault> {
             page_token,
         };
         let page = client.list_agents(request).await.map_err(|status| Fault::of_call(&status))?.into_inner();
-        agents.extend(page.agents);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    match flags.format() {
-        Format::Json => {
-            Ok(json::print(&mut terminal.out, &ListAgentsResponse { agents, next_page_token: page_token })?)
-        }
-        Format::Pretty => print_agents(&mut terminal.out, &agents),
-    }
+        Ok((page.agents, page.next_page_token))
+    });
+    let agents = agents.await?;
+    let listed = ListAgentsResponse { agents, next_page_token: String::new() };
+    terminal.show(flags.format(), &listed, |terminal| print_agents(&mut terminal.out, &listed.agents))
 }
 
 async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -162,10 +174,7 @@ async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call(&status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &counted)?),
-        Format::Pretty => print_count(&mut terminal.out, counted.count),
-    }
+    terminal.show(flags.format(), &counted, |terminal| print_count(&mut terminal.out, counted.count))
 }
 
 fn filter(flags: &Values) -> Result<list_agents_request::Filter, Fault> {
@@ -205,10 +214,7 @@ async fn show(invocation: Invocation<'_>) -> Result<(), Fault> {
     let mut client = client(flags)?;
     let request = GetAgentRequest { id: Some(wanted_id(flags)?), output_mask: None };
     let agent = client.get_agent(request).await.map_err(|status| Fault::of_call(&status))?.into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &agent)?),
-        Format::Pretty => print_agent(&mut terminal.out, &agent),
-    }
+    terminal.show(flags.format(), &agent, |terminal| print_agent(&mut terminal.out, &agent))
 }
 
 async fn ban(invocation: Invocation<'_>) -> Result<(), Fault> {

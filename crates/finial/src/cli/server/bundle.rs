@@ -6,11 +6,11 @@ use crate::cli::connect::{self, MESSAGE_MAX};
 use crate::cli::input::federation::parse_bundle;
 use crate::cli::input::read_input;
 use crate::flags::{Flag, Kind, Values, text};
+use crate::output::Fault;
 use crate::output::go_text::quoted;
 use crate::output::server::bundle::{
     BundleFormat, print_bundle, print_bundles, print_count, print_deleted, print_set,
 };
-use crate::output::{Fault, Format, json};
 use finial_proto::server::bundle::batch_delete_federated_bundle_request::Mode;
 use finial_proto::server::bundle::bundle_client::BundleClient;
 use finial_proto::server::bundle::{
@@ -22,6 +22,8 @@ use tonic::transport::Channel;
 pub(super) static SHOW: Command = server_command!(
     "bundle show",
     "Prints server CA bundle to stdout",
+    "Prints the authorities of the server's own trust domain: in PEM the X.509 authorities alone, as \
+     agents and TLS programs want them; as a SPIFFE bundle (JWKS) the keys for tokens, too.",
     &[Flag {
         name: "format",
         kind: Kind::Text("pem"),
@@ -37,6 +39,8 @@ pub(super) static SHOW: Command = server_command!(
 pub(super) static LIST: Command = server_command!(
     "bundle list",
     "Lists federated bundle data",
+    "Prints the bundles of other trust domains, one after the other under a heading, or that of the \
+     one that `-id` names, without heading.",
     &[
         text("id", "SPIFFE ID of the trust domain"),
         Flag {
@@ -47,12 +51,25 @@ pub(super) static LIST: Command = server_command!(
         },
     ],
     list,
-    []
+    [
+        ("bundle list", "all foreign bundles"),
+        ("bundle list -id spiffe://other.org -format spiffe", "that of one trust domain, as JWKS")
+    ]
 );
-pub(super) static COUNT: Command = server_command!("bundle count", "Count bundles", &[], count, []);
+pub(super) static COUNT: Command = server_command!(
+    "bundle count",
+    "Count bundles",
+    "Counts the bundles that the server keeps, its own included.",
+    &[],
+    count,
+    [("bundle count -output json", "for a program")]
+);
 pub(super) static SET: Command = server_command!(
     "bundle set",
     "Creates or updates federated bundle data",
+    "Stores the bundle of another trust domain, in place of what was known of it. Entries can then \
+     say that they federate with it, and their workloads receive the bundle. Without `-path` the \
+     bundle is read from standard input.",
     &[
         text("id", "SPIFFE ID of the trust domain"),
         text("path", "Path to the bundle data"),
@@ -71,6 +88,9 @@ pub(super) static SET: Command = server_command!(
 pub(super) static DELETE: Command = server_command!(
     "bundle delete",
     "Deletes federated bundle data",
+    "Forgets the bundle of another trust domain. What happens to entries that federate with it is \
+     said by `-mode`: `restrict` refuses if there are any, `dissociate` keeps the entries without it, \
+     `delete` deletes the entries.",
     &[
         text("id", "SPIFFE ID of the trust domain"),
         Flag {
@@ -97,10 +117,9 @@ async fn show(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call(&status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &bundle)?),
-        Format::Pretty => print_bundle(&mut terminal.out, &bundle, flags.text("format")),
-    }
+    terminal.show(flags.format(), &bundle, |terminal| {
+        print_bundle(&mut terminal.out, &bundle, flags.text("format"))
+    })
 }
 
 async fn list(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -110,20 +129,18 @@ async fn list(invocation: Invocation<'_>) -> Result<(), Fault> {
         let request = GetFederatedBundleRequest { trust_domain: id.to_owned(), output_mask: None };
         let bundle = client.get_federated_bundle(request).await;
         let bundle = bundle.map_err(|status| Fault::of_call(&status))?.into_inner();
-        return match flags.format() {
-            Format::Json => Ok(json::print(&mut terminal.out, &bundle)?),
-            Format::Pretty => print_bundle(&mut terminal.out, &bundle, flags.text("format")),
-        };
+        return terminal.show(flags.format(), &bundle, |terminal| {
+            print_bundle(&mut terminal.out, &bundle, flags.text("format"))
+        });
     }
     let listed = client
         .list_federated_bundles(ListFederatedBundlesRequest::default())
         .await
         .map_err(|status| Fault::of_call(&status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &listed)?),
-        Format::Pretty => print_bundles(&mut terminal.out, &listed.bundles, flags.text("format")),
-    }
+    terminal.show(flags.format(), &listed, |terminal| {
+        print_bundles(&mut terminal.out, &listed.bundles, flags.text("format"))
+    })
 }
 
 async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -133,10 +150,7 @@ async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call(&status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &counted)?),
-        Format::Pretty => print_count(&mut terminal.out, counted.count),
-    }
+    terminal.show(flags.format(), &counted, |terminal| print_count(&mut terminal.out, counted.count))
 }
 
 async fn set(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -155,10 +169,7 @@ async fn set(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call_while("failed to set federated bundle", &status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => print_set(&mut terminal.out, &response),
-    }
+    terminal.show(flags.format(), &response, |terminal| print_set(&mut terminal.out, &response))
 }
 
 async fn delete(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -177,8 +188,5 @@ async fn delete(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call_while("failed to delete federated bundle", &status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => print_deleted(&mut terminal.out, &response),
-    }
+    terminal.show(flags.format(), &response, |terminal| print_deleted(&mut terminal.out, &response))
 }

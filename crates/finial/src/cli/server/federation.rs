@@ -6,9 +6,9 @@ use crate::cli::connect::{self, MESSAGE_MAX};
 use crate::cli::input::federation::{WrittenBundle, WrittenRelationship, parse_relationships, to_proto};
 use crate::cli::input::read_input;
 use crate::flags::{Flag, Kind, Values, text};
+use crate::output::Fault;
 use crate::output::go_text::quoted;
 use crate::output::server::federation::{print_batch, print_deleted, print_list, print_one};
-use crate::output::{Fault, Format, json};
 use finial_proto::server::trustdomain::trust_domain_client::TrustDomainClient;
 use finial_proto::server::trustdomain::{
     BatchCreateFederationRelationshipRequest, BatchDeleteFederationRelationshipRequest,
@@ -23,39 +23,58 @@ use tonic::transport::Channel;
 pub(super) static CREATE: Command = server_command!(
     "federation create",
     "Creates a dynamic federation relationship with a foreign trust domain",
+    "Makes the server fetch another trust domain's bundle from an endpoint, again and again. A \
+     relationship is described by flags, many by a JSON file (`-data`).",
     RELATIONSHIP_FLAGS,
     create,
-    []
+    [(
+        "federation create -trustDomain other.org -bundleEndpointURL https://other.org/bundle -bundleEndpointProfile https_web",
+        "follow a bundle over the web's PKI"
+    )]
 );
 pub(super) static UPDATE: Command = server_command!(
     "federation update",
     "Updates a dynamic federation relationship with a foreign trust domain",
+    "Replaces what is known of a relationship by what the flags or the file say.",
     RELATIONSHIP_FLAGS,
     update,
-    []
+    [(
+        "federation update -trustDomain other.org -bundleEndpointURL https://new.other.org/bundle -bundleEndpointProfile https_web",
+        "the endpoint has moved"
+    )]
 );
-pub(super) static LIST: Command =
-    server_command!("federation list", "Lists all dynamic federation relationships", &[], list, []);
+pub(super) static LIST: Command = server_command!(
+    "federation list",
+    "Lists all dynamic federation relationships",
+    "Shows the relationships that were created by `federation create`.",
+    &[],
+    list,
+    [("federation list", "all relationships")]
+);
 pub(super) static SHOW: Command = server_command!(
     "federation show",
     "Shows a dynamic federation relationship",
+    "Shows one relationship, with the bundle that was given when it was created.",
     &[text("trustDomain", "The trust domain name of the federation relationship to show")],
     show,
-    []
+    [("federation show -trustDomain other.org", "one relationship")]
 );
 pub(super) static REFRESH: Command = server_command!(
     "federation refresh",
     "Refreshes the bundle from the specified federated trust domain",
+    "Fetches another trust domain's bundle now instead of when it is due.",
     &[text("id", "SPIFFE ID of the trust domain")],
     refresh,
-    []
+    [("federation refresh -id other.org", "see at once whether the endpoint answers")]
 );
 pub(super) static DELETE: Command = server_command!(
     "federation delete",
     "Deletes a dynamic federation relationship",
+    "Ends a relationship: the bundle is no longer fetched. What was fetched stays; `bundle delete` \
+     forgets it.",
     &[text("id", "SPIFFE ID of the trust domain")],
     delete,
-    []
+    [("federation delete -id other.org", "stop following other.org")]
 );
 
 const RELATIONSHIP_FLAGS: &[Flag] = &[
@@ -124,14 +143,11 @@ async fn create(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call_while("request failed", &status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => {
-            let results = response.results.iter();
-            let results = results.map(|r| (r.status.as_ref(), r.federation_relationship.as_ref()));
-            print_batch(terminal, "create", &asked, results)
-        }
-    }
+    terminal.show(flags.format(), &response, |terminal| {
+        let results = response.results.iter();
+        let results = results.map(|r| (r.status.as_ref(), r.federation_relationship.as_ref()));
+        print_batch(terminal, "create", &asked, results)
+    })
 }
 
 async fn update(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -147,14 +163,11 @@ async fn update(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call_while("request failed", &status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => {
-            let results = response.results.iter();
-            let results = results.map(|r| (r.status.as_ref(), r.federation_relationship.as_ref()));
-            print_batch(terminal, "update", &asked, results)
-        }
-    }
+    terminal.show(flags.format(), &response, |terminal| {
+        let results = response.results.iter();
+        let results = results.map(|r| (r.status.as_ref(), r.federation_relationship.as_ref()));
+        print_batch(terminal, "update", &asked, results)
+    })
 }
 
 async fn list(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -164,10 +177,9 @@ async fn list(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call_while("error listing federation relationship", &status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => print_list(&mut terminal.out, &response.federation_relationships),
-    }
+    terminal.show(flags.format(), &response, |terminal| {
+        print_list(&mut terminal.out, &response.federation_relationships)
+    })
 }
 
 async fn show(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -181,10 +193,7 @@ async fn show(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call_while("error showing federation relationship", &status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &found)?),
-        Format::Pretty => print_one(&mut terminal.out, name, &found),
-    }
+    terminal.show(flags.format(), &found, |terminal| print_one(&mut terminal.out, name, &found))
 }
 
 async fn refresh(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -198,10 +207,7 @@ async fn refresh(invocation: Invocation<'_>) -> Result<(), Fault> {
         }
         _ => Fault::of_call_while("failed to refresh bundle", &status),
     })?;
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &item_ok())?),
-        Format::Pretty => Ok(writeln!(terminal.out, "Bundle refreshed")?),
-    }
+    terminal.show(flags.format(), &item_ok(), |terminal| Ok(writeln!(terminal.out, "Bundle refreshed")?))
 }
 
 async fn delete(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -213,8 +219,5 @@ async fn delete(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call_while("failed to delete federation relationship", &status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => print_deleted(&mut terminal.out, &response),
-    }
+    terminal.show(flags.format(), &response, |terminal| print_deleted(&mut terminal.out, &response))
 }

@@ -11,6 +11,8 @@ use std::io::Write;
 pub(super) static HEALTHCHECK: Command = Command {
     path: "healthcheck",
     synopsis: "Determines server health status",
+    about: "Asks the server whether it serves. For init systems, containers and scripts: the exit code \
+         is the answer.",
     flags: FlagSet { name: "healthcheck", groups: &[HEALTH_FLAGS, SERVER_FLAGS] },
     manner: Manner::API,
     examples: &[("healthcheck", "exit code 0 if the server serves, 1 if not")],

@@ -23,6 +23,9 @@ use tonic::transport::Channel;
 pub(super) static X509: Command = server_command!(
     "x509 mint",
     "Mints an X509-SVID",
+    "Signs an X509-SVID by hand, with a new key that the command makes and the server never sees, \
+     for something that cannot talk to an agent. Nobody renews it. A lifetime longer than the \
+     authority's is cut, and a warning says so.",
     &[
         list("dns", "DNS name that will be included in SVID. Can be used more than once."),
         text("spiffeID", "SPIFFE ID of the X509-SVID"),
@@ -38,6 +41,8 @@ pub(super) static X509: Command = server_command!(
 pub(super) static JWT: Command = server_command!(
     "jwt mint",
     "Mints a JWT-SVID",
+    "Signs a JWT-SVID by hand for one or more audiences, and prints the token alone, so that a \
+     script can use it as it is.",
     &[
         list("audience", "Audience claim that will be included in the SVID. Can be used more than once."),
         text("spiffeID", "SPIFFE ID of the JWT-SVID"),

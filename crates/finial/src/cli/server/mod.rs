@@ -9,6 +9,7 @@ mod healthcheck;
 mod localauthority;
 mod logger;
 mod mint;
+mod paging;
 mod process;
 mod token;
 
@@ -88,13 +89,14 @@ const OUTPUT_FLAGS: &[Flag] = &[OUTPUT];
 
 /// A command that calls the server: its words, its line, its own flags, and what it does.
 macro_rules! server_command {
-    ($path:literal, $synopsis:literal, $own:expr, $act:ident, [$($example:expr),* $(,)?]) => {
-        server_command!($path, $path, $synopsis, $own, $act, [$($example),*])
+    ($path:literal, $synopsis:literal, $about:literal, $own:expr, $act:ident, [$($example:expr),* $(,)?]) => {
+        server_command!($path, $path, $synopsis, $about, $own, $act, [$($example),*])
     };
-    ($path:literal, $usage:literal, $synopsis:literal, $own:expr, $act:ident, [$($example:expr),* $(,)?]) => {
+    ($path:literal, $usage:literal, $synopsis:literal, $about:literal, $own:expr, $act:ident, [$($example:expr),* $(,)?]) => {
         $crate::cli::command::Command {
             path: $path,
             synopsis: $synopsis,
+            about: $about,
             flags: $crate::flags::FlagSet {
                 name: $usage,
                 groups: &[$own, $crate::cli::server::SERVER_FLAGS, $crate::cli::server::OUTPUT_FLAGS],

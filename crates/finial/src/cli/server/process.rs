@@ -8,6 +8,9 @@ use crate::output::Fault;
 pub(super) static RUN: Command = Command {
     path: "run",
     synopsis: "Runs the server",
+    about: "Runs the server in the foreground until SIGTERM or SIGINT; a second signal ends it at once. \
+         The configuration is checked first, and everything that is wrong with it is told. What the \
+         command line says goes before the file.",
     flags: FlagSet { name: "run", groups: &[FLAGS] },
     manner: Manner::PROCESS,
     examples: &[("run -config conf/server/server.conf", "serve until SIGTERM or SIGINT")],
@@ -17,6 +20,8 @@ pub(super) static RUN: Command = Command {
 pub(super) static VALIDATE: Command = Command {
     path: "validate",
     synopsis: "Validates a SPIRE server configuration file",
+    about: "Reads a configuration as `run` would, and starts nothing: says that it is good, or \
+         everything that is wrong with it, with file, line and column.",
     flags: FlagSet { name: "validate", groups: &[FLAGS] },
     manner: Manner::SERVER_CONFIG,
     examples: &[("validate -config server.conf", "tell everything that is wrong with a configuration")],

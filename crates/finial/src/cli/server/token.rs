@@ -5,8 +5,8 @@ use crate::cli::command::{Command, Invocation};
 use crate::cli::connect;
 use crate::cli::input::{parse_id, to_int32};
 use crate::flags::{Flag, Kind, text};
+use crate::output::Fault;
 use crate::output::server::agent::print_token;
-use crate::output::{Fault, Format, json};
 use finial_proto::server::agent::CreateJoinTokenRequest;
 use finial_proto::server::agent::agent_client::AgentClient;
 
@@ -14,6 +14,9 @@ pub(super) static GENERATE: Command = server_command!(
     "token generate",
     "generate",
     "Generates a join token",
+    "Makes a secret with which one new agent proves that it is expected. It can be used once, and \
+     only until its time is over. With `-spiffeID` an entry is made, too, that gives the agent this \
+     name, for use as a parent.",
     FLAGS,
     generate,
     [(
@@ -39,8 +42,5 @@ async fn generate(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call(&status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &token)?),
-        Format::Pretty => print_token(&mut terminal.out, &token, has_id),
-    }
+    terminal.show(flags.format(), &token, |terminal| print_token(&mut terminal.out, &token, has_id))
 }

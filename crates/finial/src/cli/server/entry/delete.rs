@@ -5,13 +5,15 @@ use crate::cli::command::{Command, Invocation};
 use crate::cli::input::entries::parse_ids;
 use crate::cli::input::read_input;
 use crate::flags::text;
+use crate::output::Fault;
 use crate::output::server::entry::print_deleted;
-use crate::output::{Fault, Format, json};
 use finial_proto::server::entry::BatchDeleteEntryRequest;
 
 pub(in crate::cli::server) static DELETE: Command = server_command!(
     "entry delete",
     "Deletes registration entries",
+    "Deletes one entry, or many that a JSON file names. Says of each whether it is gone; the \
+     workloads lose the identity at the agent's next look.",
     &[
         text("entryID", "The Registration Entry ID of the record to delete."),
         text(
@@ -39,8 +41,5 @@ async fn delete(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call(&status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => print_deleted(terminal, &response),
-    }
+    terminal.show(flags.format(), &response, |terminal| print_deleted(terminal, &response))
 }

@@ -3,10 +3,11 @@
 use super::{client, server_command};
 use crate::cli::command::{Command, Invocation};
 use crate::cli::input::{parse_id, parse_match, parse_selector};
+use crate::cli::server::paging::all_pages;
 use crate::flags::{Flag, Kind, Values, list, switch, text};
+use crate::output::Fault;
 use crate::output::go_text::quoted;
 use crate::output::server::entry::{print_count, print_found};
-use crate::output::{Fault, Format, json};
 use finial_proto::server::entry::entry_client::EntryClient;
 use finial_proto::server::entry::{
     CountEntriesRequest, GetEntryRequest, ListEntriesRequest, ListEntriesResponse, count_entries_request,
@@ -20,6 +21,9 @@ use tonic::transport::Channel;
 pub(in crate::cli::server) static SHOW: Command = server_command!(
     "entry show",
     "Displays configured registration entries",
+    "Shows registration entries, in a fixed order. All filters given must hold at once; `-entryID` \
+     stands alone. How selectors and trust domains must match is said by the flags `-match…`: \
+     `superset` (the entry has at least these) unless said otherwise.",
     SHOW_FLAGS,
     show,
     [
@@ -31,8 +35,14 @@ pub(in crate::cli::server) static SHOW: Command = server_command!(
         )
     ]
 );
-pub(in crate::cli::server) static COUNT: Command =
-    server_command!("entry count", "Count registration entries", COUNT_FLAGS, count, []);
+pub(in crate::cli::server) static COUNT: Command = server_command!(
+    "entry count",
+    "Count registration entries",
+    "Counts the entries that `entry show` would show with the same filters.",
+    COUNT_FLAGS,
+    count,
+    [("entry count -parentID spiffe://example.org/my-node", "the entries of one node")]
+);
 
 const DOWNSTREAM: Flag = switch(
     "downstream",
@@ -88,13 +98,8 @@ async fn show(invocation: Invocation<'_>) -> Result<(), Fault> {
         None => fetch_all(&mut client, filter(flags)?).await?,
     };
     sort_entries(&mut entries);
-    match flags.format() {
-        Format::Pretty => print_found(&mut terminal.out, &entries),
-        Format::Json => {
-            let response = ListEntriesResponse { entries, next_page_token: String::new() };
-            Ok(json::print(&mut terminal.out, &response)?)
-        }
-    }
+    let found = ListEntriesResponse { entries, next_page_token: String::new() };
+    terminal.show(flags.format(), &found, |terminal| print_found(&mut terminal.out, &found.entries))
 }
 
 async fn fetch_one(client: &mut EntryClient<Channel>, id: &str, flags: &Values) -> Result<Entry, Fault> {
@@ -114,9 +119,7 @@ async fn fetch_all(
     client: &mut EntryClient<Channel>,
     filter: list_entries_request::Filter,
 ) -> Result<Vec<Entry>, Fault> {
-    let mut entries = Vec::new();
-    let mut page_token = String::new();
-    loop {
+    let all = all_pages(async |page_token| {
         let request = ListEntriesRequest {
             filter: Some(filter.clone()),
             output_mask: None,
@@ -126,12 +129,9 @@ async fn fetch_all(
         let page = client.list_entries(request).await;
         let page =
             page.map_err(|status| Fault::of_call_while("error fetching entries", &status))?.into_inner();
-        entries.extend(page.entries);
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(entries);
-        }
-    }
+        Ok((page.entries, page.next_page_token))
+    });
+    all.await
 }
 
 async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -158,10 +158,7 @@ async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
         .await
         .map_err(|status| Fault::of_call(&status))?
         .into_inner();
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &counted)?),
-        Format::Pretty => print_count(&mut terminal.out, counted.count),
-    }
+    terminal.show(flags.format(), &counted, |terminal| print_count(&mut terminal.out, counted.count))
 }
 
 /// Whether downstream entries are wanted is always said: the server takes "no" for "all".

@@ -5,8 +5,8 @@ use crate::cli::command::{Command, Invocation};
 use crate::cli::input::entries::parse_entries;
 use crate::cli::input::{parse_id, parse_selector, read_input, to_int32};
 use crate::flags::{Flag, Kind, Values, list, switch, text};
+use crate::output::Fault;
 use crate::output::server::entry::{print_created, print_updated};
-use crate::output::{Fault, Format, json};
 use finial_identity::Code;
 use finial_proto::server::entry::entry_client::EntryClient;
 use finial_proto::server::entry::{BatchCreateEntryRequest, BatchUpdateEntryRequest, GetEntryRequest};
@@ -17,6 +17,10 @@ use tonic::transport::Channel;
 pub(in crate::cli::server) static CREATE: Command = server_command!(
     "entry create",
     "Creates registration entries",
+    "Registers who gets which identity: a process on the parent's node that has all the selectors \
+     becomes the SPIFFE ID. Shows the entry as it was stored, with its ID. One entry is described by \
+     flags, many by a JSON file (`-data`). An entry that says the same as a stored one is refused, \
+     and the other entries of a file are still created.",
     CREATE_FLAGS,
     create,
     [
@@ -35,6 +39,8 @@ pub(in crate::cli::server) static CREATE: Command = server_command!(
 pub(in crate::cli::server) static UPDATE: Command = server_command!(
     "entry update",
     "Updates registration entries",
+    "Replaces the entry with this ID by what the flags or the file say: whatever is not given falls \
+     back to its default. Agents and open streams of workloads hear of it within seconds.",
     UPDATE_FLAGS,
     update,
     [(
@@ -150,10 +156,7 @@ async fn create(invocation: Invocation<'_>) -> Result<(), Fault> {
             result.entry = Some(asked);
         }
     }
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => print_created(terminal, &response),
-    }
+    terminal.show(flags.format(), &response, |terminal| print_created(terminal, &response))
 }
 
 async fn update(invocation: Invocation<'_>) -> Result<(), Fault> {
@@ -171,10 +174,7 @@ async fn update(invocation: Invocation<'_>) -> Result<(), Fault> {
             result.entry = Some(asked);
         }
     }
-    match flags.format() {
-        Format::Json => Ok(json::print(&mut terminal.out, &response)?),
-        Format::Pretty => print_updated(terminal, &response),
-    }
+    terminal.show(flags.format(), &response, |terminal| print_updated(terminal, &response))
 }
 
 /// The server does not send back what it refused, so what was asked for is shown.
