@@ -5,7 +5,7 @@
 
 use crate::cache::{BundleSet, Cache, CacheOptions};
 use crate::config::{AgentConfig, AgentPlugins};
-use crate::delivery::{Debug, Logger, WorkloadApi, WorkloadApiOptions, WorkloadApiParts};
+use crate::delivery::{Debug, WorkloadApi, WorkloadApiOptions, WorkloadApiParts};
 use crate::directory::Directory;
 use crate::endpoints::{serve_admin_socket, serve_workload_socket};
 use crate::own_identity::{AgentKeys, AttestParts, Attester, OwnIdentity, OwnIdentityParts, Verdicts};
@@ -21,11 +21,12 @@ use finial_runtime::logging::Handle;
 use finial_runtime::tasks::{Shutdown, Supervisor, TaskError};
 use finial_wire::channel::{ChannelOptions, ServerChannel};
 use finial_wire::listen::UnixListenError;
+use finial_wire::logger::LoggerService;
 use finial_wire::tls::{ExpectedServer, IdentityCell, TlsOptions, client_config};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
-use tracing::info;
+use tracing::{Instrument, debug, error_span};
 
 /// Why an agent could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +113,7 @@ pub fn assemble(
             unauthenticated_verifiers: config.unauthenticated_verifiers,
             allowed_foreign_jwt_claims: config.allowed_foreign_jwt_claims.clone(),
             log_selectors: config.log_selectors.clone(),
+            rate_limits: config.rate_limits,
         },
         clock: Arc::clone(&clock),
     });
@@ -119,7 +121,8 @@ pub fn assemble(
 
     let mut supervisor = Supervisor::new(shutdown.clone());
     supervisor.add("own-identity", identity.run(shutdown.clone()));
-    supervisor.add("sync", run_sync(sync, Arc::clone(&cell), shutdown.clone()));
+    let part = error_span!("part", subsystem_name = "manager");
+    supervisor.add("sync", run_sync(sync, Arc::clone(&cell), shutdown.clone()).instrument(part));
     supervisor.add("tainted-tokens", forget_tainted_tokens(jwt, directory.clone(), shutdown.clone()));
     if let Some(path) = config.socket_path.clone() {
         let (directory, shutdown) = (directory.clone(), shutdown.clone());
@@ -133,7 +136,7 @@ pub fn assemble(
     }
     if let Some(path) = config.admin_socket_path.clone() {
         supervisor.add("admin-socket", async move {
-            serve_admin_socket(&path, debug, Logger::new(log), shutdown).await
+            serve_admin_socket(&path, debug, LoggerService::new(log), shutdown).await
         });
     }
     Ok(Agent { supervisor, directory })
@@ -172,7 +175,7 @@ async fn run_sync(sync: Sync, cell: Arc<IdentityCell>, shutdown: Shutdown) -> Re
 async fn first_sync(directory: &Directory, shutdown: &Shutdown) -> bool {
     tokio::select! {
         () = directory.synced_once() => {
-            info!("Entries and bundles are in step with the server");
+            debug!("Entries and bundles are in step with the server");
             true
         }
         () = shutdown.stopping() => false,

@@ -1,5 +1,6 @@
 //! What an agent is told: complete, typed and valid. The door makes it from the operator's file.
 
+use crate::delivery::RateLimits;
 use crate::sync::{JwtCacheOptions, SignOptions};
 use finial_identity::{Bundle, SpiffeId, TrustDomain};
 use finial_plugin::key_manager::KeyManager;
@@ -85,6 +86,8 @@ pub struct AgentConfig {
     pub authorized_delegates: Vec<SpiffeId>,
     /// Kinds of selectors whose values may be logged.
     pub log_selectors: BTreeSet<String>,
+    /// How often workloads may call.
+    pub rate_limits: RateLimits,
     /// Which key exchanges TLS allows.
     pub key_exchange: KeyExchange,
     /// The version it reports.

@@ -64,6 +64,12 @@ pub trait Check: Send + Sync {
     fn check(&self) -> BoxFuture<'_, State>;
 }
 
+impl Check for Box<dyn Check> {
+    fn check(&self) -> BoxFuture<'_, State> {
+        (**self).check()
+    }
+}
+
 impl<F> Check for F
 where
     F: Fn() -> State + Send + Sync,

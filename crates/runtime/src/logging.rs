@@ -15,6 +15,7 @@
 
 mod format;
 mod level;
+mod moment;
 mod options;
 mod record;
 mod sink;
@@ -41,6 +42,7 @@ use record::{Fields, Record};
 use sink::Sink;
 
 pub use level::{Level, UnknownLevel};
+pub use moment::{go_time, rfc3339};
 pub use options::{Format, Options, SourceLocation, UnknownFormat};
 pub use record::{FieldValue, chain};
 pub use sink::{Buffer, Output};

@@ -10,7 +10,8 @@ use crate::nodes::Nodes;
 use crate::policy::limits::Limits;
 use crate::registry::Registry;
 use crate::registry::prune::{AGENTS_EVERY, ENTRIES_EVERY};
-use finial_identity::UnixTime;
+use crate::vitals::{Rotations, Vitals};
+use finial_identity::{Bundle, Failure, UnixTime};
 use finial_plugin::datastore::StoreError;
 use finial_runtime::clock::Clock;
 use finial_runtime::logging::Handle;
@@ -22,6 +23,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
+use tracing::info;
 
 /// How often limits and caches forget who has been quiet.
 const IDLE_EVERY: Duration = Duration::from_secs(60);
@@ -48,6 +51,9 @@ pub enum ServerError {
     /// No signing authority.
     #[error("could not prepare the signing authorities")]
     Authority(#[from] AuthorityError),
+    /// What health checks need could not be set up.
+    #[error("could not prepare the health checks: {0}")]
+    Probe(Failure),
     /// TLS could not be set up.
     #[error("could not set up TLS")]
     Tls(#[from] rustls::Error),
@@ -68,6 +74,8 @@ pub enum ServerError {
 /// A server that is ready to run.
 pub struct Server {
     address: SocketAddr,
+    own_bundle: watch::Receiver<Arc<Bundle>>,
+    vitals: Vitals,
     supervisor: Supervisor,
 }
 
@@ -75,6 +83,16 @@ impl Server {
     /// Where agents connect; tells the port if the configuration left it open.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The bundle of the server's trust domain, now and whenever it changes.
+    pub fn own_bundle(&self) -> watch::Receiver<Arc<Bundle>> {
+        self.own_bundle.clone()
+    }
+
+    /// What health checks ask.
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
     }
 
     /// Runs until the process stops.
@@ -93,7 +111,9 @@ pub async fn assemble(
 ) -> Result<Server, ServerError> {
     let ServerPlugins { key_manager, store, node_attestors } = plugins;
     let trust_domain = config.trust_domain.clone();
+    info!(subsystem_name = "endpoints", "Building in-memory entry cache");
     let registry = Arc::new(Registry::load(Arc::clone(&store), &trust_domain).await?);
+    info!(subsystem_name = "endpoints", "Completed building in-memory entry cache");
     if let Some(entry) = registry.foreign_entry(&trust_domain) {
         return Err(ServerError::ForeignStore {
             entry_id: entry.value.id.to_string(),
@@ -148,21 +168,28 @@ pub async fn assemble(
     let mut supervisor = Supervisor::new(shutdown.clone());
     supervisor.add("tcp-endpoint", serve_tcp(tcp, Arc::clone(&rooms), gate.clone(), shutdown.clone()));
     supervisor.add("unix-endpoint", serve_unix(unix, Arc::clone(&rooms), gate, log, shutdown));
-    for reconciler in reconcilers(&config, &rooms) {
+    let rotations = Arc::new(Rotations::default());
+    for reconciler in reconcilers(&config, &rooms, &rotations) {
         supervisor.add_reconciler(reconciler);
     }
-    Ok(Server { address, supervisor })
+    let own_bundle = rooms.own_bundle.subscribe();
+    let vitals = Vitals::new(rooms, rotations).map_err(ServerError::Probe)?;
+    Ok(Server { address, own_bundle, vitals, supervisor })
 }
 
 /// The work that goes on by itself.
-fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>) -> Vec<Reconciler> {
+fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>, rotations: &Arc<Rotations>) -> Vec<Reconciler> {
     let every = |name: &str, period: Duration| (name.to_owned(), Arc::clone(&rooms.clock), period);
     let mut all = Vec::new();
     let (name, clock, period) = every("authority-rotation", ROTATE_EVERY);
-    let authority = Arc::clone(&rooms.authority);
+    let (authority, rotations) = (Arc::clone(&rooms.authority), Arc::clone(rotations));
     all.push(Reconciler::new(name, clock, period, move || {
-        let authority = Arc::clone(&authority);
-        async move { authority.rotate_if_due().await }
+        let (authority, rotations) = (Arc::clone(&authority), Arc::clone(&rotations));
+        async move {
+            let outcome = authority.rotate_if_due().await;
+            rotations.note(&outcome);
+            outcome
+        }
     }));
     let (name, clock, period) = every("server-identity", OWN_IDENTITY_EVERY);
     let identity = Arc::clone(&rooms.server_identity);

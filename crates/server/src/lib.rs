@@ -15,6 +15,7 @@
 //! | [`registry`] | entries and agents: the index and its one writer |
 //! | [`authority`] | issuing, slots, rotation, journal, own identity |
 //! | [`bundle`] | the own bundle and those of others |
+//! | [`vitals`] | what health checks ask |
 //! | [`config`] | what a server is told |
 
 pub mod api;
@@ -26,6 +27,7 @@ pub mod endpoints;
 pub mod nodes;
 pub mod policy;
 pub mod registry;
+pub mod vitals;
 
 pub use assembly::{Server, ServerError, assemble};
 pub use config::{ServerConfig, ServerPlugins};

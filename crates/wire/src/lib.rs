@@ -13,12 +13,16 @@
 //! | [`listen`] | Unix and TLS listeners whose connections know their peer |
 //! | [`tls`] | SPIFFE TLS on rustls; the identity may change while it serves |
 //! | [`channel`] | gRPC channels over Unix sockets and TLS |
+//! | [`call_span`] | who calls what, on every log line of a call |
+//! | [`logger`] | the services that change the log level |
 //! | [`serve`] | running gRPC services on a listener, with limits and graceful shutdown |
 
 pub mod address;
+pub mod call_span;
 pub mod channel;
 pub mod convert;
 pub mod listen;
+pub mod logger;
 pub mod peer;
 pub mod serve;
 pub mod status;

@@ -73,6 +73,11 @@ impl Cache {
         self.entries.len()
     }
 
+    /// The X509-SVIDs that are held, by their entries.
+    pub fn x509(&self) -> &HashMap<EntryId, Arc<X509Material>> {
+        &self.x509
+    }
+
     /// How many X509-SVIDs are held.
     pub fn x509_count(&self) -> usize {
         self.x509.len()

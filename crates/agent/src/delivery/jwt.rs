@@ -1,5 +1,6 @@
 //! `FetchJWTSVID` and `ValidateJWTSVID`.
 
+use super::rate_limits::Method;
 use super::workload_api::Caller;
 use super::{WorkloadApi, bundles, hints, refusal};
 use crate::cache::View;
@@ -34,7 +35,7 @@ impl WorkloadApi {
             return Err(refusal::no_audience());
         }
         let wanted = wanted_id(&request.spiffe_id)?;
-        let caller = self.recognize(peer).await?;
+        let caller = self.admit(peer, Method::FetchJwtSvid).await?;
         let entries = self.entries_for(&caller, wanted.as_ref()).await?;
         // The server would refuse empty names, and there is no use in asking it.
         let audience: Vec<String> = request.audience.into_iter().filter(|name| !name.is_empty()).collect();
@@ -64,7 +65,7 @@ impl WorkloadApi {
         match self.jwt_cache().token(entry, audience).await {
             Ok(token) => {
                 let left = token.expires_at.to_system_time().duration_since(self.now()).unwrap_or_default();
-                debug!(registered = true, spiffe_id = %entry.spiffe_id, ttl = left.as_secs(), "Fetched JWT SVID");
+                debug!(registered = true, spiffe_id = %entry.spiffe_id, ttl = left.as_secs_f64(), "Fetched JWT SVID");
                 Ok(Jwtsvid {
                     spiffe_id: entry.spiffe_id.as_str().to_owned(),
                     svid: token.token.clone(),

@@ -1,7 +1,7 @@
 //! What callers of the agent's sockets are told.
 //!
 //! [`WorkloadApi`] is the front door for workloads: it has a caller attested, subscribes to what the cache
-//! has for it, and encodes. [`Debug`] and [`Logger`] are for the operator. Nothing here writes the cache or
+//! has for it, and encodes. [`Debug`] is for the operator. Nothing here writes the cache or
 //! speaks to the server; a reader that misses something rings a bell and waits.
 
 mod bundles;
@@ -9,8 +9,8 @@ mod debug;
 mod health;
 mod hints;
 mod jwt;
-mod logger;
 mod outlook;
+mod rate_limits;
 mod reflection;
 mod refusal;
 mod rpc;
@@ -20,7 +20,7 @@ mod x509;
 
 pub use debug::Debug;
 pub(crate) use health::HealthService;
-pub use logger::Logger;
+pub use rate_limits::RateLimits;
 pub(crate) use reflection::reflection;
 pub(crate) use rpc::WorkloadRpc;
 pub use workload_api::{WorkloadApi, WorkloadApiOptions, WorkloadApiParts};

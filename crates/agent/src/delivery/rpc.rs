@@ -4,6 +4,7 @@
 //! already, and shared by all workloads that see the same. Everything else is tonic's.
 
 use super::outlook::{Outlook, Strangers, Subject};
+use super::rate_limits::Method;
 use super::workload_api::Caller;
 use super::{WorkloadApi, bundles, refusal, security_header, x509};
 use crate::cache::View;
@@ -58,28 +59,29 @@ impl WorkloadRpc {
     }
 
     async fn fetch_x509_svid(self, peer: Arc<UnixPeer>) -> Result<Messages<Bytes>, Status> {
-        let caller = self.api.recognize(&peer).await?;
+        let caller = self.api.admit(&peer, Method::FetchX509Svid).await?;
         self.look_at_x509(caller).await.stream().await
     }
 
     async fn fetch_x509_bundles(self, peer: Arc<UnixPeer>) -> Result<Messages<X509BundlesResponse>, Status> {
-        self.fetch_bundles(peer, |view| Some(bundles::x509(view))).await
+        self.fetch_bundles(peer, Method::FetchX509Bundles, |view| Some(bundles::x509(view))).await
     }
 
     async fn fetch_jwt_bundles(self, peer: Arc<UnixPeer>) -> Result<Messages<JwtBundlesResponse>, Status> {
-        self.fetch_bundles(peer, |view| Some(bundles::jwt(view))).await
+        self.fetch_bundles(peer, Method::FetchJwtBundles, |view| Some(bundles::jwt(view))).await
     }
 
     async fn fetch_bundles<T: Clone + PartialEq + Send + 'static>(
         self,
         peer: Arc<UnixPeer>,
+        method: Method,
         message: fn(&View) -> Option<T>,
     ) -> Result<Messages<T>, Status> {
         let strangers = match self.api.options().unauthenticated_verifiers {
             UnauthenticatedVerifiers::Refuse => Strangers::Refused,
             UnauthenticatedVerifiers::Allow => Strangers::Admitted,
         };
-        let caller = self.api.recognize(&peer).await?;
+        let caller = self.api.admit(&peer, method).await?;
         let subject = Subject { strangers, message, log: |_, _| {} };
         Outlook::open(&self.api, caller, subject, &self.shutdown).await.stream().await
     }
@@ -165,7 +167,7 @@ fn log_x509(view: &View, now: SystemTime) {
             registered = true,
             count,
             spiffe_id = %identity.entry.spiffe_id,
-            ttl = left.as_secs(),
+            ttl = left.as_secs_f64(),
             "Fetched X.509 SVID"
         );
     }

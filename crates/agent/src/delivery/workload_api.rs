@@ -3,6 +3,7 @@
 //! The methods of the service are in the modules beside this one: streams in `outlook`, tokens in `jwt`; `rpc`
 //! brings them to the wire.
 
+use super::rate_limits::{Limiter, Method, RateLimits};
 use super::refusal;
 use crate::attest::{Attestation, LoggedSelectors, Ourselves};
 use crate::cache::View;
@@ -32,6 +33,8 @@ pub struct WorkloadApiOptions {
     pub allowed_foreign_jwt_claims: BTreeSet<String>,
     /// Selectors whose values may be logged, by what they begin with.
     pub log_selectors: BTreeSet<String>,
+    /// How often workloads may call.
+    pub rate_limits: RateLimits,
 }
 
 /// What a Workload API is made of.
@@ -61,6 +64,7 @@ struct Inner {
     options: WorkloadApiOptions,
     logged: LoggedSelectors,
     ourselves: Ourselves,
+    limiter: Limiter,
     clock: Arc<dyn Clock>,
 }
 
@@ -82,7 +86,9 @@ impl WorkloadApi {
         let WorkloadApiParts { directory, jwt, attestors, options, clock } = parts;
         let logged = LoggedSelectors::new(options.log_selectors.clone());
         let attestation = Attestation::new(attestors, logged.clone(), ourselves, Arc::clone(&clock));
-        Self { inner: Arc::new(Inner { directory, jwt, attestation, options, logged, ourselves, clock }) }
+        let limiter = Limiter::new(options.rate_limits);
+        let inner = Inner { directory, jwt, attestation, options, logged, ourselves, limiter, clock };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(super) fn directory(&self) -> &Directory {
@@ -124,6 +130,15 @@ impl WorkloadApi {
                 Err(refusal::not_attested())
             }
         }
+    }
+
+    /// Finds out who calls, and whether it calls too often. The agent itself never does.
+    pub(super) async fn admit(&self, peer: &UnixPeer, method: Method) -> Result<Caller, Status> {
+        let caller = self.recognize(peer).await?;
+        if !self.is_ourselves(&caller) {
+            self.inner.limiter.admit(method, &caller.selectors, self.now())?;
+        }
+        Ok(caller)
     }
 
     /// What a caller may have. If that is not `enough`, the server is asked once whether there is more.

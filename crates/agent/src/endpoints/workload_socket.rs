@@ -1,13 +1,15 @@
 //! The public socket: Workload API, health, reflection.
 
-use super::call_span::CallSpan;
+use super::call_span;
 use crate::delivery::{HealthService, WorkloadApi, WorkloadRpc, reflection};
 use finial_runtime::tasks::Shutdown;
+use finial_wire::call_span::CallSpanLayer;
 use finial_wire::listen::{UnixListenError, UnixListener, UnixSocketOptions};
 use finial_wire::serve::{ServeOptions, serve};
 use std::path::Path;
 use tonic::service::RoutesBuilder;
 use tonic_health::pb::health_server::HealthServer;
+use tower::Layer;
 use tracing::info;
 
 /// What is served here, in SPIRE's words for the log.
@@ -29,7 +31,8 @@ pub async fn serve_workload_socket(
     routes.add_service(workloads.clone());
     routes.add_service(HealthServer::new(HealthService::new(workloads)));
     reflection(&mut routes);
-    let service = CallSpan::new(routes.routes().prepare(), Some(SUBSYSTEM));
+    let spans = CallSpanLayer(|request| call_span(Some(SUBSYSTEM), request));
+    let service = spans.layer(routes.routes().prepare());
     let announce = async {
         shutdown.stopping().await;
         info!(subsystem_name = SUBSYSTEM, apis = API_NAMES, "Stopping agent APIs");

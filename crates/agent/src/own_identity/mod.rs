@@ -22,11 +22,12 @@ use finial_identity::{Bundle, Code, DenialReason, Failure, UnixTime, X509Authori
 use finial_runtime::backoff::{Backoff, Params, random_unit};
 use finial_runtime::clock::Clock;
 use finial_runtime::files::FileError;
+use finial_runtime::logging::go_time;
 use finial_runtime::tasks::Shutdown;
 use finial_wire::tls::{IdentityCell, LocalIdentity};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tracing::{error, info, warn};
+use tracing::{Instrument, debug, error, error_span, info, warn};
 
 /// First wait between attempts to attest.
 const ATTEST_WAIT: Duration = Duration::from_secs(5);
@@ -134,11 +135,17 @@ impl OwnIdentity {
     }
 
     async fn keep(&mut self) -> Result<(), IdentityError> {
-        if !self.recover().await? {
-            self.attest().await?;
-        }
+        self.begin().instrument(error_span!("part", subsystem_name = "attestor")).await?;
+        self.look_after().instrument(error_span!("part", subsystem_name = "manager")).await
+    }
+
+    async fn begin(&mut self) -> Result<(), IdentityError> {
+        if self.recover().await? { Ok(()) } else { self.attest().await }
+    }
+
+    async fn look_after(&mut self) -> Result<(), IdentityError> {
         if let Err(failure) = self.upstream.post_status(&self.config.version).await {
-            warn!(error = %failure, "Could not tell the server the agent's version");
+            error!(agent_version = self.config.version, error = %failure, "Failed to post agent status");
             self.judge(failure.reason).await?;
         }
         let mut bundles = self.directory.watch_bundles();
@@ -161,7 +168,7 @@ impl OwnIdentity {
                         match self.renew().await {
                             Ok(()) => backoff.reset(),
                             Err(failure) => {
-                                error!(error = %failure, "Could not renew the agent SVID; it will be tried again");
+                                error!(error = %failure, "Could not {}", self.way_to_rotate());
                                 self.judge(failure.reason).await?;
                                 let wait = backoff.next_wait(Duration::ZERO, random_unit());
                                 next_look = self.clock.now() + wait.unwrap_or(RENEW_WAIT_MAX);
@@ -178,10 +185,13 @@ impl OwnIdentity {
         let now = self.clock.now();
         let remembered = self.storage.load(now)?;
         if let Some(bundle) = self.bundle_of(&remembered) {
+            info!(trust_domain_id = %self.config.trust_domain.id(), "Bundle loaded");
             self.directory.change(|cache| {
                 let next = cache.bundles().replaced_by([bundle]);
                 cache.set_bundles(next)
             });
+        } else {
+            info!("Bundle is not found");
         }
         let chain: Result<Vec<Certificate>, _> =
             remembered.svid.iter().map(|der| Certificate::from_der(der)).collect();
@@ -194,16 +204,17 @@ impl OwnIdentity {
         };
         let Some(leaf) = chain.first() else { return Ok(false) };
         if leaf.not_after() <= UnixTime::from(now).plus_seconds(1) {
-            warn!("SVID is expired. Starting node attestation");
+            let expiry = go_time(leaf.not_after().to_system_time());
+            warn!(expiry, "SVID key recovered, but SVID is expired. Generating new keypair");
             return Ok(false);
         }
         let Some(signer) = self.keys.signer_for(leaf).await else {
-            warn!("SVID recovered, but its key is not found. Starting node attestation");
+            warn!("SVID recovered, but no SVID key found. Generating new keypair");
             return Ok(false);
         };
         match LocalIdentity::new(chain, signer) {
             Ok(identity) if *identity.id().trust_domain() == self.config.trust_domain => {
-                info!(spiffe_id = %identity.id(), "SVID recovered");
+                info!(spiffe_id = %identity.id(), trust_domain_id = %self.config.trust_domain.id(), "SVID loaded");
                 self.can_reattest = remembered.can_reattest;
                 self.take_up(identity);
                 Ok(true)
@@ -263,7 +274,7 @@ impl OwnIdentity {
             warn!(
                 error = %failure,
                 retry_interval = %finial_runtime::config::GoDuration::from(wait),
-                "Failed to attest; it will be tried again"
+                "Failed to retrieve attestation result"
             );
             if self.has_lost_trust(&failure) && self.may_rebootstrap() {
                 self.clock.sleep(self.config.rebootstrap_delay).await;
@@ -288,31 +299,40 @@ impl OwnIdentity {
         });
         // Remembered before it is used: after a crash the agent still is who the server thinks it is.
         self.remember(&attested.chain).map_err(Step::Storage)?;
-        info!(
-            spiffe_id = %identity.id(),
-            reattestable = attested.can_reattest,
-            "Node attestation was successful"
-        );
+        match self.cell.current() {
+            None => info!(
+                spiffe_id = %identity.id(),
+                reattestable = attested.can_reattest,
+                "Node attestation was successful"
+            ),
+            Some(_) => info!(spiffe_id = %identity.id(), "Successfully reattested node"),
+        }
         self.keys.took_up(&key);
         self.take_up(identity);
         Ok(())
     }
 
+    fn way_to_rotate(&self) -> &'static str {
+        if self.can_reattest { "reattest agent" } else { "rotate agent SVID" }
+    }
+
     /// Gets the next SVID: by attesting again where that is possible, otherwise by renewal.
     async fn renew(&mut self) -> Result<(), Failure> {
         if self.can_reattest {
+            debug!("Reattesting node");
             return match self.attest_once().await {
                 Ok(()) => Ok(()),
                 Err(Step::Failed(failure)) => Err(failure),
                 Err(Step::Storage(error)) => Err(Failure::internal(error.to_string())),
             };
         }
+        debug!("Rotating agent SVID");
         let key = self.keys.next().await?;
         let chain = self.upstream.renew_agent(key.csr().await?).await?;
         let identity = LocalIdentity::new(chain.clone(), key.tls_signer())
             .map_err(|e| Failure::internal(format!("the server sent a wrong SVID: {e}")))?;
         self.remember(&chain).map_err(|e| Failure::internal(e.to_string()))?;
-        info!(spiffe_id = %identity.id(), "Agent SVID renewed");
+        info!(spiffe_id = %identity.id(), "Successfully rotated agent SVID");
         self.keys.took_up(&key);
         self.take_up(identity);
         Ok(())
@@ -339,12 +359,12 @@ impl OwnIdentity {
     async fn judge(&mut self, reason: Option<DenialReason>) -> Result<(), IdentityError> {
         let Some(reason) = reason else { return Ok(()) };
         if reason == DenialReason::AgentBanned {
-            error!("Agent is banned: removing SVID and shutting down");
+            warn!("Agent is banned: removing SVID and shutting down");
             self.forget()?;
             return Err(IdentityError::Banned);
         }
         if self.can_reattest {
-            warn!(?reason, "Agent needs to re-attest");
+            warn!(?reason, "Agent needs to re-attest; will attempt to re-attest");
             return self.attest().await;
         }
         error!(?reason, "Agent needs to re-attest: removing SVID and shutting down");

@@ -130,7 +130,7 @@ impl JwtCache {
             fetched = self.fetch(key, audience) => match fetched {
                 Err(failure) if is_verdict(&failure) => Err(failure),
                 Err(failure) => {
-                    warn!(spiffe_id = %old.id, error = %failure, "Could not renew a JWT-SVID; the kept one is still valid");
+                    warn!(spiffe_id = %old.id, error = %failure, "Unable to renew JWT; returning cached copy");
                     Ok(old)
                 }
                 renewed => renewed,
@@ -182,9 +182,12 @@ impl JwtCache {
         drop(state);
         if gone > 0 {
             let ids: Vec<&str> = key_ids.iter().map(String::as_str).collect();
+            // SPIRE says `tainted_jwt_svids`, its suites look for `count_jwt_svids`.
             info!(
                 count_jwt_svids = gone,
+                tainted_jwt_svids = gone,
                 jwt_authority_key_ids = ids.join(","),
+                subsystem_name = "cache_manager",
                 "JWT-SVIDs were removed from the JWT cache because they were issued by a tainted authority"
             );
         }

@@ -7,6 +7,7 @@
 mod jwt;
 mod pacing;
 mod sign;
+mod tell;
 
 pub use jwt::{JwtCache, JwtCacheOptions};
 pub use pacing::Pacing;
@@ -23,7 +24,7 @@ use futures_util::stream::{self, StreamExt};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tracing::{debug, error, warn};
+use tracing::error;
 
 /// Bundles of other trust domains asked for at a time.
 const BUNDLES_AT_A_TIME: usize = 10;
@@ -65,7 +66,7 @@ impl Sync {
                 Ok(()) => self.pacing.succeeded(),
                 Err(failure) => {
                     self.pacing.failed();
-                    self.report("synchronize", &failure);
+                    self.report("Synchronize failed", &failure);
                 }
             }
             let next_sync = begun + self.pacing.wait(self.directory.x509_count());
@@ -86,7 +87,7 @@ impl Sync {
                     self.directory.read(|cache| cache.next_due())
                 }
                 Err(failure) => {
-                    self.report("sign X509-SVIDs", &failure);
+                    self.report("SVID sync failed", &failure);
                     Some(self.clock.now() + pace.failed())
                 }
             };
@@ -116,7 +117,6 @@ impl Sync {
         });
         let synced = self.upstream.sync_entries(&held).await?;
         let own = self.upstream.own_bundle().await?;
-        debug!(kept = synced.kept.len(), changed = synced.changed.len(), "Entries synchronized");
         let wanted: BTreeSet<TrustDomain> = self.directory.read(|cache| {
             let kept = cache.entries().filter(|entry| synced.kept.contains(&entry.id));
             let kept = kept.flat_map(|entry| entry.federates_with.iter());
@@ -126,6 +126,8 @@ impl Sync {
         let bundles = self.fetch_bundles(own, wanted).await;
         self.directory.change(|cache| {
             let next = cache.bundles().replaced_by(bundles);
+            tell::bundles(cache, &next);
+            tell::entries(cache, &synced);
             let mut touched = cache.set_bundles(next);
             touched.extend(cache.set_entries(&synced.kept, synced.changed));
             touched
@@ -141,11 +143,8 @@ impl Sync {
             match self.upstream.foreign_bundle(&trust_domain).await {
                 Ok(bundle) => bundle,
                 Err(failure) => {
-                    warn!(
-                        trust_domain_id = %trust_domain,
-                        error = %failure,
-                        "Could not fetch federated bundle; the last known one stays in use"
-                    );
+                    // The last known one stays in use.
+                    error!(federated_bundle = %trust_domain, error = %failure, "Failed to fetch federated bundle");
                     held.get(&trust_domain).map(|bundle| Bundle::clone(bundle))
                 }
             }
@@ -155,7 +154,7 @@ impl Sync {
     }
 
     fn report(&self, what: &str, failure: &Failure) {
-        error!(error = %failure, code = %failure.code, "Failed to {what}; what is still valid is served");
+        error!(error = %failure, "{what}");
         if let Some(reason) = failure.reason {
             self.verdicts.pronounce(reason);
         }

@@ -1,6 +1,6 @@
 //! Having X509-SVIDs signed: a fresh key each, in batches, keys never leave the agent.
 
-use super::Sync;
+use super::{Sync, tell};
 use crate::cache::X509Material;
 use crate::upstream::X509Request;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use finial_identity::{EntryId, Failure, KeyType, PrivateKey, rotation};
 use finial_runtime::backoff::{BatchSize, random_unit};
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::{debug, warn};
+use tracing::warn;
 use zeroize::Zeroizing;
 
 /// Certificates asked for in one call.
@@ -49,6 +49,7 @@ impl Sync {
     }
 
     async fn sign_batch(&self, entries: Vec<Arc<GrantedEntry>>) -> Result<Outcome, Failure> {
+        self.directory.read(|cache| tell::signing(cache, &entries));
         let key_type = self.sign.key_type;
         let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id.clone()).collect();
         let made = tokio::task::spawn_blocking(move || make_requests(&ids, key_type)).await;
@@ -76,8 +77,10 @@ impl Sync {
                 }
             }
         }
-        debug!(count = signed.len(), "X509-SVIDs signed");
-        self.directory.change(|cache| cache.install(signed));
+        self.directory.change(|cache| {
+            tell::signed(cache, signed.iter().map(|(id, _)| id));
+            cache.install(signed)
+        });
         Ok(Outcome { refused })
     }
 

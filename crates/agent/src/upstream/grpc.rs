@@ -93,7 +93,8 @@ async fn patiently<T>(answer: impl Future<Output = Result<T, Status>>, what: &st
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(status)) => {
             let failure = to_failure(&status);
-            Err(Failure { message: format!("failed to {what}: {}", failure.message), ..failure })
+            let said = format!("rpc error: code = {} desc = {}", failure.code, failure.message);
+            Err(Failure { message: format!("failed to {what}: {said}"), ..failure })
         }
         Err(_) => {
             let text = format!("failed to {what}: no answer within {} s", PATIENCE.as_secs());

@@ -9,6 +9,7 @@ use super::server::{read_key_exchange, read_port, read_trust_domain};
 use super::{duration, file, path};
 use finial_agent::AgentConfig;
 use finial_agent::config::{RebootstrapMode, UnauthenticatedVerifiers};
+use finial_agent::delivery::RateLimits;
 use finial_agent::sync::{JwtCacheOptions, SignOptions};
 use finial_identity::{KeyType, SpiffeId, TrustDomain};
 use finial_wire::channel::TcpTarget;
@@ -109,6 +110,7 @@ fn read_config(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<AgentConf
         allowed_foreign_jwt_claims,
         authorized_delegates: Vec::new(),
         log_selectors,
+        rate_limits: experimental.rate_limits,
         key_exchange: experimental.key_exchange,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
@@ -207,8 +209,9 @@ fn read_size(section: &mut Reader<'_>, key: &'static str) -> usize {
     })
 }
 
+const NO_SDS: &str = "Envoy's SDS is not available in this version";
+
 fn read_sds(section: &mut Reader<'_>, flags: &AgentFlags) {
-    const NO_SDS: &str = "Envoy's SDS is not available in this version";
     section.is_set("disable_sds_api", flags.disable_sds_api);
     if section.has("sds") {
         section.warn_at("sds", format!("has no effect: {NO_SDS}"));
@@ -246,6 +249,7 @@ fn read_delegates(section: &mut Reader<'_>, trust_domain: Option<&TrustDomain>) 
 struct Experimental {
     sync_interval: Duration,
     jwt_hit_timeout: Duration,
+    rate_limits: RateLimits,
     key_exchange: finial_wire::tls::KeyExchange,
 }
 
@@ -266,11 +270,12 @@ fn read_experimental(section: &mut Reader<'_>) -> Experimental {
     }
     experimental
         .refused(&["broker"], "the SPIFFE Broker API is not available in this version; remove broker");
-    read_limits(&mut experimental);
+    let rate_limits = read_limits(&mut experimental);
     process::read_feature_flags(&mut experimental);
     let settings = Experimental {
         sync_interval: sync_interval.filter(|interval| !interval.is_zero()).unwrap_or(SYNC_INTERVAL),
         jwt_hit_timeout,
+        rate_limits,
         key_exchange: read_key_exchange(&mut experimental),
     };
     experimental.finish_with_warnings();
@@ -294,24 +299,29 @@ fn read_hit_timeout(experimental: &mut Reader<'_>) -> Duration {
     timeout
 }
 
-/// A limit that nobody enforces is worse than none.
-fn read_limits(experimental: &mut Reader<'_>) {
+fn read_limits(experimental: &mut Reader<'_>) -> RateLimits {
     let mut limits = experimental.block("ratelimit");
-    for key in [
-        "fetch_x509_svid",
-        "fetch_jwt_svid",
-        "fetch_x509_bundles",
-        "fetch_jwt_bundles",
-        "stream_secrets",
-        "fetch_secrets",
-    ] {
-        match limits.optional_number(key) {
-            None | Some(0) => {}
-            Some(..0) => limits.problem_at(key, format!("experimental.ratelimit.{key} must not be negative")),
-            Some(_) => {
-                limits.problem_at(key, "limits of the Workload API are not available in this version; use 0")
-            }
+    let read = RateLimits {
+        fetch_x509_svid: read_limit(&mut limits, "fetch_x509_svid"),
+        fetch_jwt_svid: read_limit(&mut limits, "fetch_jwt_svid"),
+        fetch_x509_bundles: read_limit(&mut limits, "fetch_x509_bundles"),
+        fetch_jwt_bundles: read_limit(&mut limits, "fetch_jwt_bundles"),
+    };
+    // What cannot be called need not be limited.
+    for key in ["stream_secrets", "fetch_secrets"] {
+        if read_limit(&mut limits, key) > 0 {
+            limits.warn_at(key, format!("has no effect: {NO_SDS}"));
         }
     }
     limits.finish("ratelimit");
+    read
+}
+
+/// Calls per second; 0 is no limit.
+fn read_limit(limits: &mut Reader<'_>, key: &'static str) -> u32 {
+    let number = limits.optional_number(key).unwrap_or(0);
+    if number < 0 {
+        limits.problem_at(key, format!("experimental.ratelimit.{key} must not be negative"));
+    }
+    u32::try_from(number.max(0)).unwrap_or(u32::MAX)
 }

@@ -1,7 +1,7 @@
 //! `agent run`.
 
 use super::VERSION;
-use super::health::{self, AgentCheck};
+use super::health;
 use super::process::{self, Role};
 use crate::config::{self, AgentFlags, AgentSettings};
 use crate::output::Fault;
@@ -40,10 +40,10 @@ async fn start(settings: AgentSettings, log: Handle, shutdown: Shutdown) -> Resu
     let plugins = tokio::task::spawn_blocking(move || plugins.open(join_token, now)).await??;
     let socket = config.socket_path.clone();
     let agent = finial_agent::assemble(config, plugins, Arc::clone(&clock), log, shutdown.clone())?;
-    let check = AgentCheck::new(agent.directory().clone(), socket.as_deref());
     let mut supervisor = Supervisor::new(shutdown.clone());
     if let Some(listener) = health {
-        health::add(&mut supervisor, listener, clock, ("agent", check))?;
+        let checks = health::of_agent(agent.directory(), socket.as_deref());
+        health::add(&mut supervisor, listener, clock, checks)?;
     }
     // An agent that ends by itself, for example because it is banned, ends the process.
     supervisor.add("agent", async move {

@@ -3,24 +3,26 @@
 mod checks;
 mod listener;
 
-pub(super) use checks::{AgentCheck, ServerCheck};
+pub(super) use checks::{NamedCheck, of_agent, of_server};
 
 use crate::config::HealthListener;
 use finial_runtime::clock::Clock;
-use finial_runtime::health::{AlreadyAdded, Check, Registry};
+use finial_runtime::health::{AlreadyAdded, Registry};
 use finial_runtime::tasks::Supervisor;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-/// Adds the listener, and what it tells: one check by name.
+/// Adds the listener, and what it tells.
 pub(super) fn add(
     supervisor: &mut Supervisor,
     listener: HealthListener,
     clock: Arc<dyn Clock>,
-    (name, check): (&'static str, impl Check + 'static),
+    checks: Vec<NamedCheck>,
 ) -> Result<(), AlreadyAdded> {
     let registry = Registry::new(clock);
-    registry.add(name, check)?;
+    for (name, check) in checks {
+        registry.add(name, check)?;
+    }
     let (report, shutdown) = (registry.report(), supervisor.shutdown());
     supervisor.add("health-checks", async move {
         registry.run(shutdown).await;

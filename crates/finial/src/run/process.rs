@@ -91,7 +91,7 @@ where
 async fn answer_usr1(mut usr1: UserSignal) {
     loop {
         usr1.recv().await;
-        tracing::info!("Received SIGUSR1; there is no plugin that can be reconfigured");
+        tracing::info!(subsystem_name = "reconfigurer", "Reconfigure signal received");
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tonic::body::Body;
 use tower::{Layer, Service};
-use tracing::error;
+use tracing::Span;
 
 /// A caller that was let in; every method finds it in its request.
 #[derive(Debug, Clone)]
@@ -107,6 +107,9 @@ where
         Box::pin(async move {
             match rules.admit(&call).await {
                 Ok(admitted) => {
+                    let span = Span::current();
+                    span.record("authorized_as", admitted.grant.name());
+                    span.record("authorized_via", rules.authorized_via(&admitted));
                     request.extensions_mut().insert(admitted);
                     inner.call(request).await
                 }
@@ -153,11 +156,15 @@ impl Rules {
                 serial: svid.serial_decimal(),
                 expires_at: svid.leaf().not_after(),
             };
-            self.nodes.admit(&svid).await?;
+            // The reason is for the agent to act on; the words are the same for everybody.
+            let verdict = self.nodes.admit(&svid).await;
+            verdict.map_err(|failure| match failure.reason {
+                Some(_) => Failure { reason: failure.reason, ..denied(path) },
+                None => failure,
+            })?;
             return Ok(admitted(Grant::Agent));
         }
-        error!(method = path, caller_id = id.map(tracing::field::display), "Authorization denied");
-        Err(Failure::new(Code::PermissionDenied, format!("authorization denied for method {path}")))
+        Err(denied(path))
     }
 
     /// What a caller is let in as without being an agent.
@@ -179,9 +186,24 @@ impl Rules {
         self.admin_ids.contains(id) || self.registry.entries_of(id).iter().any(|entry| entry.value.spec.admin)
     }
 
+    /// By what a caller was let in, as SPIRE logs it.
+    fn authorized_via(&self, admitted: &Admitted) -> &'static str {
+        match admitted.grant {
+            Grant::Anyone => "",
+            Grant::Local => "transport",
+            Grant::Admin if admitted.id.as_ref().is_some_and(|id| self.admin_ids.contains(id)) => "config",
+            Grant::Admin | Grant::Downstream => "entries",
+            Grant::Agent => "datastore",
+        }
+    }
+
     fn is_downstream(&self, id: &SpiffeId) -> bool {
         self.registry.entries_of(id).iter().any(|entry| entry.value.spec.downstream)
     }
+}
+
+fn denied(path: &str) -> Failure {
+    Failure::new(Code::PermissionDenied, format!("authorization denied for method {path}"))
 }
 
 fn unknown_method(path: &str) -> Failure {

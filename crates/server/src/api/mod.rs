@@ -10,7 +10,6 @@ pub mod debug;
 pub mod entry;
 pub mod gate;
 pub mod health;
-pub mod logger;
 mod page;
 pub mod svid;
 pub mod sync;
@@ -23,12 +22,13 @@ use crate::policy::limits::Limits;
 use crate::registry::Registry;
 use finial_identity::{Failure, TrustDomain};
 use finial_runtime::clock::Clock;
-use finial_wire::status::ToStatus;
-use futures_util::{Stream, StreamExt, stream};
+use finial_wire::status::{RpcError, ToStatus};
+use futures_util::{Stream, StreamExt, TryFutureExt, stream};
 use std::future::{Future, ready};
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use tonic::Status;
+use tonic::{Code, Status};
+use tracing::{Instrument, error};
 
 /// What the services call.
 pub struct Rooms {
@@ -58,6 +58,7 @@ fn stream_while<T: Send>(
     work: impl Future<Output = Result<(), Status>> + Send,
     mut messages: mpsc::Receiver<T>,
 ) -> impl Stream<Item = Result<T, Status>> + Send {
+    let work = work.inspect_err(tell_refusal).in_current_span();
     let failure = stream::once(work).filter_map(|outcome| ready(outcome.err().map(Err)));
     let messages = stream::poll_fn(move |context| messages.poll_recv(context)).map(Ok);
     stream::select(messages, failure)
@@ -66,4 +67,21 @@ fn stream_while<T: Send>(
 /// The status of a failure that ends a call.
 fn refuse(failure: Failure) -> Status {
     failure.to_status()
+}
+
+/// Says in the log that a call was refused, with SPIRE's words for the commonest reason.
+pub(crate) fn tell_refusal(status: &Status) {
+    match status.code() {
+        Code::Ok | Code::Unimplemented => {}
+        Code::InvalidArgument => error!("Invalid argument: {}", status.message()),
+        Code::PermissionDenied if status.message().starts_with("authorization denied") => {
+            error!(error = %RpcError(status), "Failed to authenticate caller");
+        }
+        _ => error!("{}", capitalized(status.message())),
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -110,7 +110,7 @@ impl SvidService {
         }
         let ttl = u64::try_from(ttl).ok().filter(|ttl| *ttl > 0).map(Duration::from_secs);
         let token = self.rooms.authority.issue_jwt(JwtRequest { id, audience, ttl, jti }).await?;
-        debug!(spiffe_id = %id, ?audience, "Server CA successfully signed JWT SVID");
+        debug!(spiffe_id = %id, audience = format!("[{}]", audience.join(" ")), "Server CA successfully signed JWT SVID");
         Ok(jwt_to_proto(token))
     }
 }

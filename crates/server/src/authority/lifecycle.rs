@@ -15,7 +15,7 @@ use finial_identity::x509::SerialNumber;
 use finial_identity::{UnixTime, X509Authority};
 use finial_plugin::datastore::BundleChange;
 use finial_proto::journal::Status;
-use finial_runtime::logging::chain;
+use finial_runtime::logging::{chain, go_time};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::{debug, error, info};
@@ -250,26 +250,9 @@ fn random_key_id() -> Result<String, PrepareError> {
     Ok(text)
 }
 
-/// As Go prints a moment, for example `2026-11-23 20:25:08.474380877 +0000 UTC`.
-fn go_time(moment: SystemTime) -> String {
-    match jiff::Timestamp::try_from(moment) {
-        Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S%.f +0000 UTC").to_string(),
-        Err(_) => "out of range".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn moments_as_go_prints_them() {
-        let moment = |nanos| SystemTime::UNIX_EPOCH + Duration::new(1_795_465_508, nanos);
-        assert_eq!(go_time(moment(474_380_877)), "2026-11-23 20:25:08.474380877 +0000 UTC");
-        assert_eq!(go_time(moment(470_000_000)), "2026-11-23 20:25:08.47 +0000 UTC");
-        assert_eq!(go_time(moment(0)), "2026-11-23 20:25:08 +0000 UTC");
-    }
 
     #[test]
     fn key_ids_are_random_text() {

@@ -1,6 +1,7 @@
 //! Where callers connect: TCP with mutual TLS for agents and administrators, the private socket for the
 //! operator. Both lead through the same gate to the same services; some services are on the socket only.
 
+mod call_log;
 mod signer;
 mod trust;
 
@@ -14,7 +15,6 @@ use crate::api::debug::DebugService;
 use crate::api::entry::EntryService;
 use crate::api::gate::Gate;
 use crate::api::health::HealthService;
-use crate::api::logger::LoggerService;
 use crate::api::svid::SvidService;
 use finial_proto::server::agent::agent_server::AgentServer;
 use finial_proto::server::bundle::bundle_server::BundleServer;
@@ -24,13 +24,17 @@ use finial_proto::server::logger::logger_server::LoggerServer;
 use finial_proto::server::svid::svid_server::SvidServer;
 use finial_runtime::logging::Handle;
 use finial_runtime::tasks::Shutdown;
+use finial_wire::call_span::CallSpanLayer;
 use finial_wire::listen::{TlsListener, UnixListener};
+use finial_wire::logger::LoggerService;
 use finial_wire::serve::{MESSAGE_MAX, ServeOptions, serve};
+use http::{Request, Response};
 use std::convert::Infallible;
 use std::sync::Arc;
+use tonic::body::Body;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
-use tower::ServiceBuilder;
+use tower::{Layer, Service, ServiceBuilder};
 use tracing::info;
 
 /// The services that agents and administrators reach.
@@ -62,8 +66,9 @@ pub async fn serve_tcp(
 ) -> Result<(), Infallible> {
     let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     info!(address, network = "tcp", subsystem_name = "endpoints", "Starting Server APIs");
-    let services = ServiceBuilder::new().layer(gate).service(remote_services(&rooms).prepare());
-    serve(listener, services, ServeOptions::tcp(), shutdown).await;
+    let services = behind(gate, remote_services(&rooms));
+    let serving = serve(listener, services, ServeOptions::tcp(), shutdown.clone());
+    tokio::join!(serving, tell_stop(&address, "tcp", &shutdown));
     info!(address, network = "tcp", subsystem_name = "endpoints", "Server APIs have stopped");
     Ok(())
 }
@@ -78,8 +83,24 @@ pub async fn serve_unix(
 ) -> Result<(), Infallible> {
     let address = listener.path().display().to_string();
     info!(address, network = "unix", subsystem_name = "endpoints", "Starting Server APIs");
-    let services = ServiceBuilder::new().layer(gate).service(local_services(&rooms, log).prepare());
-    serve(listener, services, ServeOptions::unix(), shutdown).await;
+    let services = behind(gate, local_services(&rooms, log));
+    let serving = serve(listener, services, ServeOptions::unix(), shutdown.clone());
+    tokio::join!(serving, tell_stop(&address, "unix", &shutdown));
     info!(address, network = "unix", subsystem_name = "endpoints", "Server APIs have stopped");
     Ok(())
+}
+
+/// The services with the gate before them, and the log around both.
+fn behind(
+    gate: Gate,
+    services: Routes,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send {
+    let services = ServiceBuilder::new().map_response(call_log::note).layer(gate).service(services.prepare());
+    CallSpanLayer(call_log::span).layer(services)
+}
+
+/// Says that serving comes to its end.
+async fn tell_stop(address: &str, network: &str, shutdown: &Shutdown) {
+    shutdown.stopping().await;
+    info!(address, network, subsystem_name = "endpoints", "Stopping Server APIs");
 }

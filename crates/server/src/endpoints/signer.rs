@@ -2,9 +2,13 @@
 
 use crate::authority::{Authority, AuthorityError};
 use finial_identity::x509::Certificate;
+use finial_runtime::logging::rfc3339;
 use finial_wire::tls::IdentityCell;
 use std::sync::Arc;
-use tracing::info;
+use tracing::{debug, info};
+
+/// The part of the server that log lines name.
+const SUBSYSTEM: &str = "svid_rotator";
 
 /// The server's own SVID.
 pub struct ServerIdentity {
@@ -38,15 +42,19 @@ impl ServerIdentity {
         }
         let mut issuers = chain.iter().map(Certificate::authority_key_id_hex);
         if issuers.any(|issuer| self.authority.is_tainted(&issuer)) {
-            info!("Server SVID signed using a tainted authority, forcing rotation of the Server SVID");
+            info!(
+                subsystem_name = SUBSYSTEM,
+                "Server SVID signed using a tainted authority, forcing rotation of the Server SVID"
+            );
         }
         self.renew().await
     }
 
     async fn renew(&self) -> Result<(), AuthorityError> {
+        debug!(subsystem_name = SUBSYSTEM, "Rotating server SVID");
         let identity = self.authority.issue_server_identity().await?;
-        let expires_at = identity.svid().leaf().not_after().seconds();
-        info!(spiffe_id = %identity.id(), expires_at, "Server SVID issued");
+        let expiration = rfc3339(identity.svid().leaf().not_after().to_system_time());
+        debug!(expiration, spiffe_id = %identity.id(), subsystem_name = SUBSYSTEM, "Signed X509 SVID");
         self.cell.set(identity);
         Ok(())
     }

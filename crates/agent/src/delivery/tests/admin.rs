@@ -2,7 +2,7 @@
 
 use super::world::{NOW, Plan, Server, World, eventually, two_entries};
 use crate::attest::Ourselves;
-use crate::delivery::{Debug, Logger};
+use crate::delivery::Debug;
 use crate::endpoints::serve_admin_socket;
 use finial_identity::Failure;
 use finial_proto::agent::debug::GetInfoRequest;
@@ -13,6 +13,7 @@ use finial_proto::types::{self, LogLevel};
 use finial_runtime::clock::Clock;
 use finial_runtime::logging;
 use finial_wire::channel::{ChannelOptions, UnixTarget, unix_channel};
+use finial_wire::logger::LoggerService;
 use finial_wire::tls::IdentityCell;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -80,7 +81,7 @@ async fn the_operators_socket() {
     let path = world.socket.with_file_name("admin.sock");
     let served = tokio::spawn({
         let (path, shutdown) = (path.clone(), world.shutdown.clone());
-        async move { serve_admin_socket(&path, debug, Logger::new(handle), shutdown).await }
+        async move { serve_admin_socket(&path, debug, LoggerService::new(handle), shutdown).await }
     });
     eventually(|| path.exists()).await;
     assert_eq!(mode(&path), 0o770);

@@ -3,7 +3,7 @@
 use crate::attest::Ourselves;
 use crate::cache::{BundleSet, Cache, CacheOptions, X509Material};
 use crate::config::UnauthenticatedVerifiers;
-use crate::delivery::{WorkloadApi, WorkloadApiOptions, WorkloadApiParts};
+use crate::delivery::{RateLimits, WorkloadApi, WorkloadApiOptions, WorkloadApiParts};
 use crate::directory::Directory;
 use crate::endpoints::serve_workload_socket;
 use crate::sync::{JwtCache, JwtCacheOptions};
@@ -327,6 +327,7 @@ impl World {
                 unauthenticated_verifiers: plan.verifiers,
                 allowed_foreign_jwt_claims: plan.foreign_claims,
                 log_selectors: BTreeSet::new(),
+                rate_limits: RateLimits::default(),
             },
             clock: shared,
         };

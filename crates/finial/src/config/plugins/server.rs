@@ -191,7 +191,9 @@ impl ServerPluginChoice {
         trust_domain: &TrustDomain,
         clock: &Arc<dyn Clock>,
     ) -> Result<OpenServerPlugins, OpenPluginError> {
-        let store = SqliteStore::open(self.store).map_err(OpenPluginError::of("DataStore", "sql"))?;
+        let sql = tracing::error_span!("part", subsystem_name = "sql");
+        let store = sql.in_scope(|| SqliteStore::open(self.store));
+        let store = store.map_err(OpenPluginError::of("DataStore", "sql"))?;
         tracing::info!(reconfigurable = false, subsystem_name = "catalog", "Configured DataStore");
         let key_manager: Arc<dyn KeyManager> = match self.key_manager {
             KeyManagerChoice::Memory => {

@@ -211,7 +211,6 @@ plugins {
             t.conf:21:34: agent.experimental.jwt_svid_cache_hit_timeout: jwt_svid_cache_hit_timeout (30s) must be less than 30s
             t.conf:22:29: agent.experimental.admin_named_pipe_name: invalid configuration: admin_named_pipe_name is not supported in this platform; please use admin_socket_path instead
             t.conf:23:35: agent.experimental.ratelimit.fetch_x509_svid: experimental.ratelimit.fetch_x509_svid must not be negative
-            t.conf:23:56: agent.experimental.ratelimit.fetch_jwt_svid: limits of the Workload API are not available in this version; use 0
             t.conf:23:78: agent.experimental.ratelimit.bogus: unknown configuration detected: "bogus" is no key of ratelimit
             t.conf:24:12: agent.experimental.broker: the SPIFFE Broker API is not available in this version; remove broker
             t.conf:25:21: agent.experimental.feature_flags: error loading feature flags: unknown feature flag(s): [nope]
