@@ -1,6 +1,6 @@
 //! From a path to a document, and from findings to a verdict.
 
-use super::reader::Findings;
+use super::reader::{Findings, UnknownKeys};
 use finial_runtime::config::hcl::{Body, Entry, Node, NodeKind};
 use finial_runtime::config::{self, Document, InvalidConfig, Problem};
 use finial_runtime::files::FileError;
@@ -38,7 +38,12 @@ pub(crate) enum LoadError {
     /// It is neither HCL nor JSON.
     Syntax(Problem),
     /// It says something wrong.
-    Invalid(InvalidConfig),
+    Invalid {
+        /// All that is wrong.
+        problems: InvalidConfig,
+        /// The keys that are too many, which SPIRE logs.
+        unknown: Vec<UnknownKeys>,
+    },
 }
 
 impl fmt::Display for LoadError {
@@ -55,7 +60,7 @@ impl fmt::Display for LoadError {
             Self::Syntax(Problem { file, line, column, message, .. }) => {
                 write!(f, "unable to decode configuration at {file:?}: At {line}:{column}: {message}")
             }
-            Self::Invalid(invalid) => invalid.fmt(f),
+            Self::Invalid { problems, .. } => problems.fmt(f),
         }
     }
 }
@@ -169,7 +174,7 @@ pub(super) fn conclude<T>(
     findings: Findings,
     notices: Vec<Problem>,
 ) -> Result<Loaded<T>, LoadError> {
-    let values = findings.values();
+    let (values, unknown) = (findings.values(), findings.unknown());
     let problems = findings.problems.into_vec();
     match settings {
         Some(settings) if problems.is_empty() => {
@@ -178,6 +183,6 @@ pub(super) fn conclude<T>(
             warnings.sort_by_key(|warning| (warning.line, warning.column));
             Ok(Loaded { settings, warnings, notes: findings.notes.into_vec(), values })
         }
-        _ => Err(LoadError::Invalid(InvalidConfig { problems })),
+        _ => Err(LoadError::Invalid { problems: InvalidConfig { problems }, unknown }),
     }
 }

@@ -27,6 +27,7 @@ pub(crate) use agent::AgentSettings;
 pub(crate) use file::{LoadError, Loaded};
 pub(crate) use flags::{AgentFlags, ServerFlags};
 pub(crate) use process::{HealthListener, LogSettings};
+pub(crate) use reader::UnknownKeys;
 pub(crate) use server::ServerSettings;
 
 use finial_runtime::config::Document;

@@ -25,12 +25,27 @@ pub(super) struct Findings {
     /// What only `validate` complains about.
     pub(super) notes: Problems,
     values: RefCell<BTreeMap<String, String>>,
+    unknown: RefCell<Vec<UnknownKeys>>,
+}
+
+/// The unknown keys of a section that may not have any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UnknownKeys {
+    /// The section, as SPIRE names it in the log.
+    pub(crate) section: String,
+    /// The keys.
+    pub(crate) keys: Vec<String>,
 }
 
 impl Findings {
     /// Every key that was asked for, with the value that it came to.
     pub(super) fn values(&self) -> BTreeMap<String, String> {
         self.values.borrow().clone()
+    }
+
+    /// The unknown keys that were found, section by section.
+    pub(super) fn unknown(&self) -> Vec<UnknownKeys> {
+        self.unknown.borrow().clone()
     }
 
     fn note(&self, path: String, value: String) {
@@ -341,7 +356,12 @@ impl<'d> Reader<'d> {
 
     /// Ends a section whose keys are all known.
     pub(super) fn finish(self, what: &str) {
-        drop(self.section.finish_strict(what));
+        let mut keys: Vec<String> =
+            self.section.finish_strict(what).into_iter().map(|unknown| unknown.name).collect();
+        if !keys.is_empty() {
+            keys.sort();
+            self.findings.unknown.borrow_mut().push(UnknownKeys { section: what.to_owned(), keys });
+        }
     }
 
     /// Ends a section in which SPIRE lets unknown keys pass: they become warnings.

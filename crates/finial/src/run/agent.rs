@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Runs an agent until it is told to stop, or until its server says that it must end.
 pub(crate) fn agent(flags: &AgentFlags) -> Result<(), Fault> {
-    let loaded = config::load_agent(flags).map_err(|error| Fault::new(error.to_string()))?;
+    let loaded = config::load_agent(flags).map_err(process::refused)?;
     let log = process::start_log(&loaded.settings.log, &loaded)?;
     let settings = loaded.settings;
     // Workloads of every user must reach the public socket, so its directory is made before the umask is

@@ -1,9 +1,9 @@
 //! What every long-running process does around its work: log, signals, threads, the last line.
 
-use crate::config::{Loaded, LogSettings};
+use crate::config::{LoadError, Loaded, LogSettings, UnknownKeys};
 use crate::output::Fault;
 use finial_runtime::files;
-use finial_runtime::logging::{self, Handle, chain};
+use finial_runtime::logging::{self, Handle, Options, chain};
 use finial_runtime::signals::{Terminations, UserSignal, reopen_log_on_signal, stop_on_signals};
 use finial_runtime::tasks::{BoxError, Shutdown};
 use std::fmt::{self, Display};
@@ -51,6 +51,20 @@ pub(super) fn start_log<T>(settings: &LogSettings, loaded: &Loaded<T>) -> Result
         .collect();
     tracing::debug!(values = shown.join(" "), "Effective configuration");
     Ok(log)
+}
+
+/// Says what is wrong with the configuration; of unknown keys also in the log, as SPIRE does. What the file says
+/// about the log cannot be relied on then, so the log is on standard output.
+pub(super) fn refused(error: LoadError) -> Fault {
+    if let LoadError::Invalid { unknown, .. } = &error
+        && !unknown.is_empty()
+        && logging::init(Options::default()).is_ok()
+    {
+        for UnknownKeys { section, keys } in unknown {
+            tracing::error!(keys = keys.join(","), section, "Unknown configuration detected");
+        }
+    }
+    Fault::new(error.to_string())
 }
 
 /// Makes a directory that the file names, if it is not there.

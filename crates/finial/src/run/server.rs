@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 /// Runs a server until it is told to stop.
 pub(crate) fn server(flags: &ServerFlags) -> Result<(), Fault> {
-    let loaded = config::load_server(flags).map_err(|error| Fault::new(error.to_string()))?;
+    let loaded = config::load_server(flags).map_err(process::refused)?;
     let log = process::start_log(&loaded.settings.log, &loaded)?;
     files::enforce_umask();
     let settings = loaded.settings;

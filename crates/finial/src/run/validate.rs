@@ -40,7 +40,7 @@ fn verdict<T>(who: &str, loaded: Result<Loaded<T>, LoadError>) -> Result<(String
             return Ok((format!("SPIRE {who} configuration file is valid.\n"), warnings));
         }
         Ok(loaded) => loaded.notes,
-        Err(LoadError::Invalid(invalid)) => invalid.problems,
+        Err(LoadError::Invalid { problems, .. }) => problems.problems,
         Err(error) => return Err(format!("SPIRE {who} configuration file is invalid: {error}\n")),
     };
     let is_of_plugins = |problem: &Problem| plugin_of(problem).is_some();

@@ -10,6 +10,7 @@ mod crash;
 mod entries;
 mod faults;
 mod lifecycle;
+mod logs;
 mod real_clients;
 mod registry_suites;
 mod rotation;

@@ -390,3 +390,29 @@ async fn nobody_hangs_while_there_is_no_agent() -> Result<()> {
     assert!(begun.elapsed() < Duration::from_secs(5));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workloads_that_call_too_often_are_refused_and_the_agent_stays_well() -> Result<()> {
+    let deployment = serving("", "").await?;
+    let options = AgentOptions {
+        agent:
+            "experimental { sync_interval = \"1s\" ratelimit { fetch_jwt_svid = 1 fetch_x509_bundles = 1 } }"
+                .to_owned(),
+        ..Default::default()
+    };
+    let (_agent, id) = deployment.start_agent("a", &options).await?;
+    deployment.register(&id, "spiffe://example.org/w", &[&own_uid()], 60).await?;
+    has_ids(&Workload::of(deployment.agent_socket("a")), &["spiffe://example.org/w"]).await?;
+    let call = || deployment.agent_command("a", &["api", "fetch", "jwt", "-audience", "x"]);
+    // The calls of one round are at the same time, so that a slow machine does not spread them over seconds.
+    let refused = eventually("a refusal", async || {
+        let outcomes = futures_util::future::try_join_all((0..8).map(|_| call())).await.ok()?;
+        assert!(outcomes.iter().any(|outcome| outcome.code == 0), "{outcomes:?}");
+        outcomes.into_iter().find(|outcome| outcome.code != 0)
+    })
+    .await?;
+    let text = "code = Unavailable desc = rate limit exceeded for /SpiffeWorkloadAPI/FetchJWTSVID";
+    assert!(refused.stderr.contains(text), "{refused:?}");
+    deployment.agent_command("a", &["healthcheck"]).await?.ok()?;
+    Ok(())
+}

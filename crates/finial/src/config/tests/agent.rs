@@ -36,7 +36,8 @@ fn every_key_that_works_arrives() {
         x509_svid_cache_max_size = 7 jwt_svid_cache_max_size = 8
         allow_unauthenticated_verifiers = true allowed_foreign_jwt_claims = ["a"] log_selectors = ["unix"]
         join_token = "secret" rebootstrap_delay = "1h"
-        experimental { sync_interval = "1h" jwt_svid_cache_hit_timeout = "6s" require_pq_kem = true }
+        experimental { sync_interval = "1h" jwt_svid_cache_hit_timeout = "6s" require_pq_kem = true
+            ratelimit { fetch_x509_svid = 1 fetch_jwt_svid = 2 fetch_x509_bundles = 3 fetch_jwt_bundles = 4 } }
         "#,
     );
     assert_eq!(config.data_dir, Path::new("a"));
@@ -50,6 +51,10 @@ fn every_key_that_works_arrives() {
     assert_eq!((config.rebootstrap_delay, config.sync_interval), (HOUR, HOUR));
     assert_eq!(config.jwt_cache.hit_timeout, Duration::from_secs(6));
     assert_eq!(config.key_exchange, KeyExchange::PostQuantum);
+    let limits = config.rate_limits;
+    assert_eq!((limits.fetch_x509_svid, limits.fetch_jwt_svid), (1, 2));
+    assert_eq!((limits.fetch_x509_bundles, limits.fetch_jwt_bundles), (3, 4));
+    assert_eq!(settings("").config.rate_limits, finial_agent::delivery::RateLimits::default());
     assert_eq!(format!("{join_token:?}"), "Some(JoinToken(..))");
     assert_eq!(settings("disable_workload_api = true").config.socket_path, None);
 }

@@ -67,7 +67,11 @@ fn print_body(out: &mut impl Write, bundle: &Bundle, format: BundleFormat) -> Re
             let mut bundle = bundle_from_server(bundle).map_err(|error| Fault::new(error.to_string()))?;
             // The standard's document of today has no place for them in SPIRE.
             bundle.wit_authorities.clear();
-            writeln!(out, "{}", encode_spiffe(&bundle))?;
+            let document = encode_spiffe(&bundle);
+            let has_keys = !(bundle.x509_authorities.is_empty() && bundle.jwt_authorities.is_empty());
+            // SPIRE's command prints no list where there is nothing to list.
+            let document = if has_keys { document } else { document.replacen("[]", "null", 1) };
+            writeln!(out, "{document}")?;
         }
     }
     Ok(())

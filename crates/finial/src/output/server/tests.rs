@@ -189,6 +189,9 @@ fn bundles() {
     assert_eq!(show("pem"), recorded("spire-server bundle show"));
     assert_eq!(show("SPIFFE"), recorded("spire-server bundle show -format spiffe"));
     assert_eq!(show("bogus").err, "Error: invalid format: \"bogus\"\n");
+    let none = Bundle { trust_domain: "none.test".to_owned(), ..Bundle::default() };
+    let shown = printed(|terminal| print_bundle(&mut terminal.out, &none, "spiffe"));
+    assert_eq!(shown.out, "{\n    \"keys\": null\n}\n");
 
     let one: Bundle = message("spire-server bundle list -id spiffe://federated.test -output json");
     assert_eq!(

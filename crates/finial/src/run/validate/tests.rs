@@ -6,8 +6,8 @@ fn problem(path: &str, line: u32, message: &str) -> Problem {
 }
 
 fn check(problems: Vec<Problem>, want: Expect) {
-    let invalid = finial_runtime::config::InvalidConfig { problems };
-    let told = verdict::<()>("server", Err(LoadError::Invalid(invalid)));
+    let problems = finial_runtime::config::InvalidConfig { problems };
+    let told = verdict::<()>("server", Err(LoadError::Invalid { problems, unknown: Vec::new() }));
     want.assert_eq(&told.unwrap_err());
 }
 
