@@ -18,6 +18,7 @@ use finial_proto::server::svid::{
     NewJwtsvidResponse, NewX509svidParams, batch_new_x509svid_response,
 };
 use finial_proto::types;
+use finial_runtime::logging::rfc3339;
 use finial_wire::convert::ids::{id_to_proto, workload_from_proto};
 use finial_wire::status::{ToStatus, item_ok};
 use std::sync::Arc;
@@ -57,6 +58,7 @@ impl SvidService {
             entry_id = param.entry_id,
             spiffe_id = %svid.id,
             serial_num = svid.serial,
+            expiration = rfc3339(svid.expires_at.to_system_time()),
             revision_number = entry.revision,
             "Signed X509 SVID"
         );
@@ -110,7 +112,12 @@ impl SvidService {
         }
         let ttl = u64::try_from(ttl).ok().filter(|ttl| *ttl > 0).map(Duration::from_secs);
         let token = self.rooms.authority.issue_jwt(JwtRequest { id, audience, ttl, jti }).await?;
-        debug!(spiffe_id = %id, audience = format!("[{}]", audience.join(" ")), "Server CA successfully signed JWT SVID");
+        debug!(
+            spiffe_id = %id,
+            audience = format!("[{}]", audience.join(" ")),
+            expiration = rfc3339(token.expires_at.to_system_time()),
+            "Server CA successfully signed JWT SVID"
+        );
         Ok(jwt_to_proto(token))
     }
 }
