@@ -8,7 +8,7 @@ use crate::trust_domain::is_trust_domain_byte;
 use std::fmt;
 use std::sync::Arc;
 
-/// Longest SPIFFE ID in bytes that may be issued (SPIFFE-ID §2.3).
+/// Longest SPIFFE ID in bytes that may be issued (SPIFFE-ID §2.3). Readers take longer ones, as go-spiffe does.
 pub const SPIFFE_ID_MAX: usize = 2048;
 
 const SCHEME: &str = "spiffe://";
@@ -50,6 +50,9 @@ pub enum SpiffeIdError {
     /// Ends in `/`.
     #[error("path cannot have a trailing slash")]
     TrailingSlash,
+    /// A name longer than the standard allows, where a new one is written down. Ours alone: go-spiffe has no limit.
+    #[error("trust domain is longer than {} bytes", crate::trust_domain::TRUST_DOMAIN_MAX)]
+    TrustDomainTooLong,
     /// A path on its own that does not begin with `/`.
     #[error("path must have a leading slash")]
     NoLeadingSlash,
@@ -101,6 +104,11 @@ impl SpiffeId {
     /// The whole URI.
     pub fn as_str(&self) -> &str {
         &self.uri
+    }
+
+    /// Whether the ID may stand in a certificate or a token that we sign: no verifier has to take a longer one.
+    pub fn is_issuable(&self) -> bool {
+        self.uri.len() <= SPIFFE_ID_MAX
     }
 
     /// Whether the ID belongs to an agent: `/spire/agent/…`.
@@ -171,6 +179,15 @@ pub enum MembershipError {
         /// What is wrong with the path.
         why: &'static str,
     },
+    /// Longer than anybody has to take. The whole text would only fill logs.
+    #[error(
+        "SPIFFE ID {:?}… has {} bytes, and at most {SPIFFE_ID_MAX} may be issued",
+        &.id.as_str()[..64], .id.as_str().len()
+    )]
+    TooLong {
+        /// The ID.
+        id: SpiffeId,
+    },
 }
 
 impl TrustDomain {
@@ -183,9 +200,15 @@ impl TrustDomain {
         }
     }
 
-    /// Checks that an ID may be given to a workload: a member with a path that is not reserved.
-    pub fn require_workload(&self, id: &SpiffeId) -> Result<(), MembershipError> {
+    /// Checks that an ID is of this trust domain and short enough to be issued.
+    pub fn require_issuable(&self, id: &SpiffeId) -> Result<(), MembershipError> {
         self.require_member(id)?;
+        if id.is_issuable() { Ok(()) } else { Err(MembershipError::TooLong { id: id.clone() }) }
+    }
+
+    /// Checks that an ID may be given to a workload: a member with a path that is not reserved, and not too long.
+    pub fn require_workload(&self, id: &SpiffeId) -> Result<(), MembershipError> {
+        self.require_issuable(id)?;
         let wrong = |why| self.wrong_kind(id, "a workload", why);
         match () {
             () if id.path().is_empty() => Err(wrong("path is empty")),
@@ -316,6 +339,28 @@ mod tests {
         for length in [SPIFFE_ID_MAX, SPIFFE_ID_MAX + 1] {
             accepted(&[&format!("spiffe://td/{}", "a".repeat(length - "spiffe://td/".len()))]);
         }
+    }
+
+    /// Cases 29 and 30, the other side: what is too long is not issued.
+    #[test]
+    fn cases_29_and_30_issuing() {
+        let ours = TrustDomain::parse("td").unwrap();
+        let id =
+            |length: usize| SpiffeId::parse(&format!("spiffe://td/{}", "a".repeat(length - 12))).unwrap();
+        assert_eq!(ours.require_workload(&id(SPIFFE_ID_MAX)), Ok(()));
+        let too_long = id(SPIFFE_ID_MAX + 1);
+        let refused = Err(MembershipError::TooLong { id: too_long.clone() });
+        assert_eq!(
+            (ours.require_workload(&too_long), ours.require_issuable(&too_long)),
+            (refused.clone(), refused)
+        );
+        let text = ours.require_issuable(&too_long).unwrap_err().to_string();
+        assert!(text.ends_with("has 2049 bytes, and at most 2048 may be issued"), "{text}");
+        assert_eq!(
+            ours.require_member(&too_long),
+            Ok(()),
+            "that it is of our trust domain is another question"
+        );
     }
 
     #[test]

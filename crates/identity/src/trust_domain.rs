@@ -5,7 +5,7 @@ use crate::spiffe_id::SpiffeIdError;
 use std::fmt;
 use std::sync::Arc;
 
-/// Longest trust domain name in bytes (SPIFFE-ID §2.3).
+/// Longest trust domain name in bytes (SPIFFE-ID §2.3). Readers take longer ones, as go-spiffe does.
 pub const TRUST_DOMAIN_MAX: usize = 255;
 
 /// The name of a trust domain, for example `example.org`: lower-case letters, digits, `.`, `-`, `_`.
@@ -33,6 +33,11 @@ impl TrustDomain {
             return Err(SpiffeIdError::BadTrustDomainChar);
         }
         Ok(Self(name.into()))
+    }
+
+    /// Checks that the name may be written down anew: that it has at most [`TRUST_DOMAIN_MAX`] bytes.
+    pub fn require_length(&self) -> Result<(), SpiffeIdError> {
+        if self.0.len() <= TRUST_DOMAIN_MAX { Ok(()) } else { Err(SpiffeIdError::TrustDomainTooLong) }
     }
 
     /// The bare name.
@@ -95,6 +100,15 @@ mod tests {
         ] {
             assert_eq!(name(text), Err(Error::BadTrustDomainChar), "{text:?}");
         }
+    }
+
+    #[test]
+    fn case_29_lengths() {
+        let verdict = |length: usize| TrustDomain::parse(&"a".repeat(length)).unwrap().require_length();
+        assert_eq!(
+            (verdict(TRUST_DOMAIN_MAX), verdict(TRUST_DOMAIN_MAX + 1)),
+            (Ok(()), Err(Error::TrustDomainTooLong))
+        );
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(super) struct X509Wish<'a> {
     pub(super) ttl: Duration,
 }
 
-/// An X509-SVID, checked to be of our trust domain.
+/// An X509-SVID, checked to be of our trust domain and not to be too long.
 pub(super) fn x509_svid(
     trust_domain: &TrustDomain,
     wish: X509Wish<'_>,
@@ -77,7 +77,7 @@ pub(super) fn x509_svid(
     now: SystemTime,
     cap: UnixTime,
 ) -> Result<CertificateTemplate, IssueError> {
-    trust_domain.require_member(wish.id).map_err(IssueError::X509Id)?;
+    trust_domain.require_issuable(wish.id).map_err(IssueError::X509Id)?;
     Ok(CertificateTemplate {
         serial,
         subject: wish.subject,
@@ -144,7 +144,7 @@ pub(super) fn jwt_claims(
     now: SystemTime,
     cap: UnixTime,
 ) -> Result<JwtClaims, IssueError> {
-    config.trust_domain.require_member(request.id).map_err(IssueError::JwtId)?;
+    config.trust_domain.require_issuable(request.id).map_err(IssueError::JwtId)?;
     let audience: Vec<String> = request.audience.iter().filter(|one| !one.is_empty()).cloned().collect();
     if audience.is_empty() {
         return Err(IssueError::NoAudience);

@@ -187,7 +187,7 @@ pub fn draft_from_proto(
         spiffe_id,
         parent_id,
         dns_names: dns_names(entry)?,
-        federates_with: federates_with(entry)?,
+        federates_with: new_federates_with(entry)?,
         selectors: selectors(entry)?,
         hint: hint(entry)?,
         x509_svid_ttl: entry.x509_svid_ttl,
@@ -234,7 +234,7 @@ pub fn merge_entry(
         spec.dns_names = dns_names(entry)?;
     }
     if mask.federates_with {
-        spec.federates_with = federates_with(entry)?;
+        spec.federates_with = new_federates_with(entry)?;
     }
     if mask.selectors {
         spec.selectors = selectors(entry)?;
@@ -306,6 +306,13 @@ fn dns_names(entry: &types::Entry) -> Result<Vec<String>, FieldError> {
 fn federates_with(entry: &types::Entry) -> Result<Vec<TrustDomain>, FieldError> {
     let names = entry.federates_with.iter();
     names.map(|name| TrustDomain::parse(name)).collect::<Result<_, _>>().map_err(FieldError::FederatesWith)
+}
+
+/// Names that come to us for the first time, and must not be too long.
+fn new_federates_with(entry: &types::Entry) -> Result<Vec<TrustDomain>, FieldError> {
+    let names = federates_with(entry)?;
+    names.iter().try_for_each(TrustDomain::require_length).map_err(FieldError::FederatesWith)?;
+    Ok(names)
 }
 
 fn selectors(entry: &types::Entry) -> Result<Vec<Selector>, FieldError> {

@@ -65,6 +65,6 @@ pub fn workload_from_proto(
 
 /// The rule of [`member_from_proto`] for an ID that is at hand already.
 pub fn require_member(trust_domain: &TrustDomain, id: &SpiffeId) -> Result<(), IdError> {
-    trust_domain.require_member(id)?;
+    trust_domain.require_issuable(id)?;
     if id.path().is_empty() { Err(IdError::EmptyPath(id.clone())) } else { Ok(()) }
 }

@@ -196,73 +196,137 @@ fn entries_round_trip() {
     assert_eq!(sent, types::Entry { revision_number: 0, created_at: 0, ..full_entry() });
 }
 
-#[test]
-fn entry_verdicts() {
-    let reserved = r#"failed to convert entry: invalid spiffe ID: "spiffe://example.org/spire/x" is not a workload in trust domain "example.org"; path is in the reserved namespace"#;
-    let foreign = r#"failed to convert entry: invalid parent ID: "spiffe://other.org/x" is not a member of trust domain "example.org""#;
-    let rule = |text: &str| format!("failed to create entry: datastore-validation: {text}");
-    let cases: Vec<(&str, String)> = vec![
-        ("nothing", "ok".to_owned()),
-        ("no spiffe ID", "failed to convert entry: invalid spiffe ID: request must specify SPIFFE ID".to_owned()),
-        ("no parent", "failed to convert entry: invalid parent ID: request must specify SPIFFE ID".to_owned()),
-        ("reserved", reserved.to_owned()),
-        ("foreign parent", foreign.to_owned()),
-        ("dns", "failed to convert entry: invalid DNS name: domain ends with dot".to_owned()),
-        (
-            "federation",
-            "failed to convert entry: invalid federated trust domain: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores".to_owned(),
-        ),
-        ("no selectors", "failed to convert entry: selector list is empty".to_owned()),
-        ("bad selector", "failed to convert entry: missing selector value".to_owned()),
-        ("hint 1024", "ok".to_owned()),
-        ("hint 1025", "failed to convert entry: hint is too long, max length is 1024 characters".to_owned()),
-        ("mixed", rule("invalid registration entry: selector types must be the same when store SVID is enabled")),
-        ("mixed, not stored", "ok".to_owned()),
-        ("prefetch", rule("specifying cache behaviour is incompatible with storable SVIDs")),
-        ("id 255", "ok".to_owned()),
-        ("id 256", rule("invalid registration entry: entry ID too long")),
-        ("id slash", rule("invalid registration entry: entry ID contains invalid characters")),
-        ("no id", "ok".to_owned()),
-        ("x509 ttl", rule("invalid registration entry: X509SvidTtl is not set")),
-        ("jwt ttl", rule("invalid registration entry: JwtSvidTtl is not set")),
-        ("dns before selectors", "failed to convert entry: invalid DNS name: too many wildcards".to_owned()),
-    ];
-    for (case, expected) in cases {
-        let mut entry = full_entry();
-        match case {
-            "no spiffe ID" => entry.spiffe_id = None,
-            "no parent" => entry.parent_id = None,
-            "reserved" => entry.spiffe_id = Some(id("example.org", "/spire/x")),
-            "foreign parent" => entry.parent_id = Some(id("other.org", "/x")),
-            "dns" => entry.dns_names.push("a.".to_owned()),
-            "federation" => entry.federates_with.push("A".to_owned()),
-            "no selectors" => entry.selectors.clear(),
-            "bad selector" => entry.selectors.push(selector("a", "")),
-            "hint 1024" => entry.hint = "x".repeat(1024),
-            "hint 1025" => entry.hint = "x".repeat(1025),
-            "mixed" => entry.selectors.push(selector("docker", "x")),
-            "mixed, not stored" => {
-                entry.selectors.push(selector("docker", "x"));
-                entry.store_svid = false;
-            }
-            "prefetch" => entry.additional_attributes.as_mut().unwrap().disable_x509_svid_prefetch = true,
-            "id 255" => entry.id = "x".repeat(255),
-            "id 256" => entry.id = "x".repeat(256),
-            "id slash" => entry.id = "a/b".to_owned(),
-            "no id" => entry.id.clear(),
-            "x509 ttl" => entry.x509_svid_ttl = -1,
-            "jwt ttl" => entry.jwt_svid_ttl = -1,
-            "dns before selectors" => {
-                entry.dns_names = vec!["*.*.a".to_owned()];
-                entry.selectors.clear();
-            }
-            _ => {}
-        }
-        let verdict =
-            draft_from_proto(&domain(), Some(&entry)).map_err(|e| e.to_failure(EntryOperation::Create));
-        assert_eq!(text(verdict), expected, "{case}");
+/// One change of a good entry, and the verdict on it: `ok`, or the text of the refusal.
+fn entry_verdict(change: impl FnOnce(&mut types::Entry)) -> String {
+    let mut entry = full_entry();
+    change(&mut entry);
+    text(draft_from_proto(&domain(), Some(&entry)).map_err(|e| e.to_failure(EntryOperation::Create)))
+}
+
+type EntryCase = (&'static str, fn(&mut types::Entry), &'static str);
+
+fn check_entries(prefix: &str, cases: &[EntryCase]) {
+    for (case, change, expected) in cases {
+        let expected = if *expected == "ok" { "ok".to_owned() } else { format!("{prefix}: {expected}") };
+        assert_eq!(entry_verdict(change), expected, "{case}");
     }
+}
+
+/// Each with the number of its case in `docs/reference/bad-input.md`, if it has one.
+#[test]
+fn entry_fields() {
+    check_entries(
+        "failed to convert entry",
+        &[
+            ("nothing", |_| (), "ok"),
+            ("no spiffe ID", |e| e.spiffe_id = None, "invalid spiffe ID: request must specify SPIFFE ID"),
+            ("no parent", |e| e.parent_id = None, "invalid parent ID: request must specify SPIFFE ID"),
+            ("29: 255 bytes", |e| e.federates_with = vec!["a".repeat(255)], "ok"),
+            (
+                "29: 256 bytes",
+                |e| e.federates_with = vec!["a".repeat(256)],
+                "invalid federated trust domain: trust domain is longer than 255 bytes",
+            ),
+            ("30: 2048 bytes", |e| e.spiffe_id = Some(id("example.org", &long_path(2048))), "ok"),
+            (
+                "30: 2049 bytes",
+                |e| e.spiffe_id = Some(id("example.org", &long_path(2049))),
+                "invalid spiffe ID: SPIFFE ID \"spiffe://example.org/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"… has 2049 bytes, and at most 2048 may be issued",
+            ),
+            (
+                "31",
+                |e| e.spiffe_id = Some(id("example.org", "/spire/x")),
+                "invalid spiffe ID: \"spiffe://example.org/spire/x\" is not a workload in trust domain \"example.org\"; path is in the reserved namespace",
+            ),
+            (
+                "32",
+                |e| e.spiffe_id = Some(id("other.org", "/x")),
+                "invalid spiffe ID: \"spiffe://other.org/x\" is not a member of trust domain \"example.org\"",
+            ),
+            ("52", |e| e.selectors.clear(), "selector list is empty"),
+            ("54: no type", |e| e.selectors.push(selector("", "v")), "missing selector type"),
+            ("54: no value", |e| e.selectors.push(selector("a", "")), "missing selector value"),
+            ("55", |e| e.selectors.push(selector("a:b", "c")), "selector type contains ':'"),
+            ("56", |e| e.selectors = vec![selector("unix", "path:/a:b")], "ok"),
+            (
+                "57: foreign",
+                |e| e.parent_id = Some(id("other.org", "/x")),
+                "invalid parent ID: \"spiffe://other.org/x\" is not a member of trust domain \"example.org\"",
+            ),
+            (
+                "57: no path",
+                |e| e.parent_id = Some(id("example.org", "")),
+                "invalid parent ID: \"spiffe://example.org\" is not a member of trust domain \"example.org\"; path is empty",
+            ),
+            ("58", |e| e.dns_names = vec!["a_b".to_owned()], "ok"),
+            (
+                "48: dot at the end",
+                |e| e.dns_names.push("a.".to_owned()),
+                "invalid DNS name: domain ends with dot",
+            ),
+            (
+                "48, before the selectors",
+                |e| {
+                    e.dns_names = vec!["*.*.a".to_owned()];
+                    e.selectors.clear();
+                },
+                "invalid DNS name: too many wildcards",
+            ),
+            (
+                "34",
+                |e| e.federates_with.push("A".to_owned()),
+                "invalid federated trust domain: trust domain characters are limited to lowercase letters, numbers, dots, dashes, and underscores",
+            ),
+            ("60: 1024 bytes", |e| e.hint = "x".repeat(1024), "ok"),
+            (
+                "60: 1025 bytes",
+                |e| e.hint = "x".repeat(1025),
+                "hint is too long, max length is 1024 characters",
+            ),
+        ],
+    );
     assert_eq!(text(draft_from_proto(&domain(), None)), "missing entry");
+}
+
+fn long_path(bytes: usize) -> String {
+    format!("/{}", "a".repeat(bytes - "spiffe://example.org/".len()))
+}
+
+#[test]
+fn entry_rules() {
+    check_entries(
+        "failed to create entry: datastore-validation",
+        &[
+            ("59: X.509", |e| e.x509_svid_ttl = -1, "invalid registration entry: X509SvidTtl is not set"),
+            ("59: JWT", |e| e.jwt_svid_ttl = -1, "invalid registration entry: JwtSvidTtl is not set"),
+            ("61: 255 bytes", |e| e.id = "x".repeat(255), "ok"),
+            ("61: 256 bytes", |e| e.id = "x".repeat(256), "invalid registration entry: entry ID too long"),
+            (
+                "61: a slash",
+                |e| e.id = "a/b".to_owned(),
+                "invalid registration entry: entry ID contains invalid characters",
+            ),
+            ("no id", |e| e.id.clear(), "ok"),
+            (
+                "64: mixed",
+                |e| e.selectors.push(selector("docker", "x")),
+                "invalid registration entry: selector types must be the same when store SVID is enabled",
+            ),
+            (
+                "64: mixed, and not stored",
+                |e| {
+                    e.selectors.push(selector("docker", "x"));
+                    e.store_svid = false;
+                },
+                "ok",
+            ),
+            (
+                "64: without prefetch",
+                |e| e.additional_attributes.as_mut().unwrap().disable_x509_svid_prefetch = true,
+                "specifying cache behaviour is incompatible with storable SVIDs",
+            ),
+        ],
+    );
 }
 
 #[test]
