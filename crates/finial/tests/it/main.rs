@@ -5,6 +5,7 @@
     reason = "tests fail by panicking, and some play a workload"
 )]
 
+mod bad_input;
 mod cli;
 mod crash;
 mod entries;

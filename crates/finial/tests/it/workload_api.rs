@@ -374,7 +374,7 @@ async fn a_thousand_workloads_watch_at_once() -> Result<()> {
 }
 
 /// Lets this process have as many files as it may.
-fn more_files() {
+pub(crate) fn more_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;

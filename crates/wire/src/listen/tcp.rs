@@ -19,7 +19,8 @@ use tonic::transport::server::Connected;
 /// Limits of a [`TlsListener`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TcpOptions {
-    /// How many handshakes may be going on; further connections wait in the kernel.
+    /// How many handshakes may be going on; further connections wait in the kernel. Whoever connects and says
+    /// nothing holds a place for the whole timeout, at a few KiB: with few places they would keep others out.
     pub handshakes: usize,
     /// How long a handshake may take.
     pub handshake_timeout: Duration,
@@ -27,7 +28,7 @@ pub struct TcpOptions {
 
 impl Default for TcpOptions {
     fn default() -> Self {
-        Self { handshakes: 256, handshake_timeout: Duration::from_secs(10) }
+        Self { handshakes: 4096, handshake_timeout: Duration::from_secs(10) }
     }
 }
 

@@ -32,8 +32,16 @@ impl Drop for Server {
 }
 
 async fn start(identity: Arc<IdentityCell>, trust: Arc<dyn TrustSource>) -> Server {
+    start_with(identity, trust, Duration::from_millis(300)).await
+}
+
+async fn start_with(
+    identity: Arc<IdentityCell>,
+    trust: Arc<dyn TrustSource>,
+    handshake_timeout: Duration,
+) -> Server {
     let config = server_config(identity, trust, &TlsOptions::default()).unwrap();
-    let options = TcpOptions { handshake_timeout: Duration::from_millis(300), ..TcpOptions::default() };
+    let options = TcpOptions { handshake_timeout, ..TcpOptions::default() };
     let listener = TlsListener::bind("127.0.0.1:0".parse().unwrap(), config, options).await.unwrap();
     let target = TcpTarget::new("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
     let shutdown = Shutdown::new();
@@ -204,6 +212,20 @@ async fn silent_and_garbled_clients_do_not_stop_the_others() {
     assert_eq!(caller(channel).await.unwrap(), "");
     let mut rest = Vec::new();
     assert_eq!(silent.read_to_end(&mut rest).await.unwrap(), 0, "the handshake timed out");
+}
+
+/// Case 145: none of them is let go while the test runs, and still there is a place.
+#[tokio::test]
+async fn a_flood_of_silent_connections_keeps_nobody_out() {
+    let ca = Authority::of("example.org");
+    let patience = Duration::from_secs(600);
+    let server = start_with(IdentityCell::with(ca.identity(SERVER)), trust(&[&ca]), patience).await;
+    let mut silent = Vec::new();
+    for _ in 0..400 {
+        silent.push(tokio::net::TcpStream::connect(server.target.to_string()).await.unwrap());
+    }
+    assert_eq!(caller(connect(&server, is(&ca, SERVER, &ca), None)).await.unwrap(), "");
+    drop(silent);
 }
 
 #[tokio::test]
