@@ -138,7 +138,7 @@ mod tests {
 
     /// What SPIRE's code answers, golang.org/x/net 0.57.
     #[test]
-    fn verdicts_of_spire() {
+    fn cases_48_and_58_verdicts_of_spire() {
         let label = |label: &str| format!("idna error\nidna: invalid label {label:?}");
         for name in [
             "com",
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn overlaps() {
+    fn case_49_overlaps() {
         let check = |names: &[&str]| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             check_wildcard_overlap(&names)

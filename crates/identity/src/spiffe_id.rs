@@ -251,7 +251,6 @@ mod tests {
         }
     }
 
-    /// Cases 1 to 8 of the catalogue of bad inputs.
     #[test]
     fn cases_1_to_8_scheme_and_case() {
         refused(Error::Empty, &[""]);

@@ -71,9 +71,8 @@ mod tests {
     use super::SpiffeIdError as Error;
     use super::*;
 
-    /// Cases 33 to 39 of the catalogue of bad inputs.
     #[test]
-    fn cases_33_to_39() {
+    fn cases_33_to_39_names() {
         let name = |text: &str| TrustDomain::parse(text).map(|domain| domain.to_string());
         assert_eq!(name(""), Err(Error::MissingTrustDomain));
         for text in ["example.org", "spiffe://example.org", "spiffe://example.org/path"] {

@@ -256,9 +256,9 @@ mod tests {
         }
     }
 
-    /// Cases 139 to 142, and those of go-spiffe's `addr_test.go`.
+    /// Cases of `docs/reference/bad-input.md`, and those of go-spiffe's `addr_test.go`.
     #[test]
-    fn verdicts() {
+    fn cases_139_to_142_addresses() {
         let unix = |what: &str| format!("workload endpoint unix socket URI must not {what}");
         let tcp = |what: &str| format!("workload endpoint tcp socket URI must not {what}");
         let scheme = "workload endpoint socket URI must have a \"tcp\" or \"unix\" scheme".to_owned();

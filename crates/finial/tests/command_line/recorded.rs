@@ -17,7 +17,7 @@ struct Case<'a> {
 }
 
 #[test]
-fn server() {
+fn cases_52_and_59_server() {
     replay("spire-server", include_str!("recorded/server.txt"), 170);
 }
 

@@ -44,7 +44,7 @@ async fn a_join_token_admits_one_agent_once() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_join_token_admits_nobody() -> Result<()> {
+async fn case_66_an_expired_join_token_admits_nobody() -> Result<()> {
     let deployment = serving("", "").await?;
     let printed = deployment.server_command(&["token", "generate", "-ttl", "1"]).await?.ok()?;
     let token = printed.split_whitespace().nth(1).context("a token")?.to_owned();
@@ -101,7 +101,7 @@ async fn an_agent_with_a_node_certificate_attests_again_instead_of_renewing() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_banned_agent_ends_and_stays_out_until_it_is_evicted() -> Result<()> {
+async fn case_67_a_banned_agent_ends_and_stays_out_until_it_is_evicted() -> Result<()> {
     let (mut deployment, nodes) = serving_nodes("").await?;
     let plugin = nodes.agent_plugin("node-1", &[])?;
     let mut agent = deployment.start_agent_with("a", plugin, EAGER).await?;

@@ -1,4 +1,4 @@
-//! Cases 102 to 123 of the conformance study (§6.5), the rules of change, and the formats byte for byte.
+//! Cases 102 to 123 of `docs/reference/bad-input.md`, the rules of change, and the formats byte for byte.
 
 use super::format::{
     DOCUMENT_MAX, REFRESH_HINT_MAX, decode_pem, decode_spiffe, encode_jwks_workload, encode_pem,
@@ -120,7 +120,7 @@ fn pem_that_is_refused() {
     assert!(refused(&broken).starts_with(r#"unable to parse "CERTIFICATE" PEM block 2: "#));
 }
 
-// --- §6.5 ---
+// --- documents ---
 
 /// What a document is taken for: how many X.509 and JWT authorities, or how the text of the refusal begins.
 type Verdict = Result<(usize, usize), &'static str>;

@@ -13,7 +13,7 @@ fn names_of_key_types() {
 }
 
 #[test]
-fn private_keys_are_written_as_go_writes_them() {
+fn case_135_private_keys_are_written_as_go_writes_them() {
     for (name, forms) in [
         ("p256", &["pkcs8", "sec1"][..]),
         ("p384", &["pkcs8", "sec1"]),
@@ -113,7 +113,7 @@ fn public_keys_that_are_refused() {
 }
 
 #[test]
-fn rsa_sizes() {
+fn case_51_rsa_sizes() {
     let spki = |modulus: &[u8], exponent: &[u8]| {
         let mut out = Vec::new();
         crate::x509::der_writer::sequence(&mut out, |out| {
@@ -139,7 +139,7 @@ fn rsa_sizes() {
 }
 
 #[test]
-fn private_keys_that_are_refused() {
+fn case_135_private_keys_that_are_refused() {
     for bytes in [&[][..], b"garbage", &der("spki-p256"), &der("spire-root")] {
         assert!(PrivateKey::from_pkcs8(bytes).is_err());
         assert!(PrivateKey::from_der_any(bytes).is_err());

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens() {
+    fn case_148_tokens() {
         assert_eq!(Page::from_request(0, "ignored", "agents").unwrap().next_token(Some(3)), "");
         let page = Page::from_request(5, "", "agents").unwrap();
         assert_eq!((page.after_row, page.limit), (i64::MIN, 5));

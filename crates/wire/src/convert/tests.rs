@@ -58,7 +58,7 @@ fn ids() {
 }
 
 #[test]
-fn membership() {
+fn cases_31_and_32_membership() {
     let of = |path: &str| Some(id("example.org", path));
     let foreign = r#""spiffe://other.org/x" is not a member of trust domain "example.org""#;
     for (given, member, agent, workload) in [
@@ -214,7 +214,7 @@ fn check_entries(prefix: &str, cases: &[EntryCase]) {
 
 /// Each with the number of its case in `docs/reference/bad-input.md`, if it has one.
 #[test]
-fn entry_fields() {
+fn cases_29_to_34_and_48_to_60_entry_fields() {
     check_entries(
         "failed to convert entry",
         &[
@@ -293,7 +293,7 @@ fn long_path(bytes: usize) -> String {
 }
 
 #[test]
-fn entry_rules() {
+fn cases_59_and_61_and_64_entry_rules() {
     check_entries(
         "failed to create entry: datastore-validation",
         &[

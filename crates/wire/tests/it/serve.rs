@@ -43,7 +43,7 @@ impl Running {
 }
 
 #[tokio::test]
-async fn large_messages_exhaust() {
+async fn case_147_large_messages_exhaust() {
     let running = start(who_calls(), ServeOptions::unix());
     let call = async |length: usize| {
         let mut client = tonic::client::Grpc::new(running.channel());

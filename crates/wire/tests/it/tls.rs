@@ -191,7 +191,7 @@ async fn identities_change_while_serving() {
 }
 
 #[tokio::test]
-async fn certificate_and_key_belong_together() {
+async fn case_134_certificate_and_key_belong_together() {
     let ca = Authority::of("example.org");
     let (one, other) = (ca.identity("/a"), ca.identity("/a"));
     let key = finial_identity::PrivateKey::generate(KeyType::EcP256).unwrap();
@@ -214,9 +214,9 @@ async fn silent_and_garbled_clients_do_not_stop_the_others() {
     assert_eq!(silent.read_to_end(&mut rest).await.unwrap(), 0, "the handshake timed out");
 }
 
-/// Case 145: none of them is let go while the test runs, and still there is a place.
+/// None of them is let go while the test runs, and still there is a place.
 #[tokio::test]
-async fn a_flood_of_silent_connections_keeps_nobody_out() {
+async fn case_145_a_flood_of_silent_connections_keeps_nobody_out() {
     let ca = Authority::of("example.org");
     let patience = Duration::from_secs(600);
     let server = start_with(IdentityCell::with(ca.identity(SERVER)), trust(&[&ca]), patience).await;

@@ -90,7 +90,7 @@ async fn another_socket_in_its_place_is_not_removed() {
 }
 
 #[tokio::test]
-async fn callers_are_known_and_foreign_bytes_do_no_harm() {
+async fn case_144_callers_are_known_and_foreign_bytes_do_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("api.sock");
     let listener = UnixListener::bind(&path, UnixSocketOptions::AGENT_PUBLIC).unwrap();

@@ -24,7 +24,7 @@ fn shown(refused: &Status) -> (Code, &str) {
 }
 
 #[tokio::test]
-async fn a_tls_client_hello_is_turned_away() {
+async fn case_144_a_tls_client_hello_is_turned_away() {
     let world = World::new(Plan::default()).await;
     let mut socket = UnixStream::connect(&world.socket).await.unwrap();
     let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 506]].concat();
@@ -36,7 +36,7 @@ async fn a_tls_client_hello_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_never_read_holds_only_what_it_showed_last() {
+async fn case_145_a_stream_that_is_never_read_holds_only_what_it_showed_last() {
     let world = World::new(Plan::default()).await;
     let stream = world.client().fetch_x509svid(with_header(X509svidRequest {})).await.unwrap().into_inner();
     let caller = selectors(&["unix:gid:0", "unix:uid:0"]);
@@ -55,7 +55,7 @@ async fn a_stream_that_is_never_read_holds_only_what_it_showed_last() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_while_being_attested_leaves_nothing_behind() {
+async fn case_146_a_caller_who_leaves_while_being_attested_leaves_nothing_behind() {
     let world = World::new(Plan::default()).await;
     world.attestor.gate.send_replace(false);
     let calls: Vec<_> = (0..3)
@@ -98,7 +98,7 @@ async fn callers_at_the_same_time_share_an_attestation() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_large() {
+async fn case_147_a_request_that_is_too_large() {
     let world = World::new(Plan::default()).await;
     let request = ValidateJwtsvidRequest { audience: "a".to_owned(), svid: "x".repeat(5 << 20) };
     let refused = world.client().validate_jwtsvid(with_header(request)).await.unwrap_err();

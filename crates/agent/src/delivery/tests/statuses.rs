@@ -170,7 +170,7 @@ async fn check(plan: Plan, expected: Expect) {
 }
 
 #[tokio::test]
-async fn caller_with_two_identities() {
+async fn cases_101_and_143_caller_with_two_identities() {
     check(Plan::default(), expect![[r#"
         FetchX509SVID no header                              INVALID_ARGUMENT | security header missing from request
         FetchX509SVID header "false"                         INVALID_ARGUMENT | security header missing from request
@@ -208,7 +208,7 @@ async fn caller_with_two_identities() {
 }
 
 #[tokio::test]
-async fn caller_without_identity() {
+async fn cases_101_and_143_caller_without_identity() {
     check(Plan::stranger(), expect![[r#"
         FetchX509SVID no header                              INVALID_ARGUMENT | security header missing from request
         FetchX509SVID header "false"                         INVALID_ARGUMENT | security header missing from request

@@ -97,7 +97,7 @@ async fn claims_come_as_a_struct() {
 }
 
 #[tokio::test]
-async fn of_foreign_claims_only_those_that_are_allowed() {
+async fn case_99_of_foreign_claims_only_those_that_are_allowed() {
     let plan = Plan { foreign_claims: ["foo".to_owned()].into(), ..Plan::default() };
     let world = World::new(plan).await;
     let more = serde_json::json!({"foo": 1, "bar": 2});
@@ -112,7 +112,7 @@ async fn of_foreign_claims_only_those_that_are_allowed() {
 
 /// The agent has the bundle of `other.org`, and the caller does not federate with it.
 #[tokio::test]
-async fn a_bundle_that_does_not_concern_the_caller_is_not_used() {
+async fn case_85_a_bundle_that_does_not_concern_the_caller_is_not_used() {
     let refusal = async |plan: Plan, trust_domain: &str| {
         let world = World::new(plan).await;
         let token =

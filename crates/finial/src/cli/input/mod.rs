@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn selectors() {
+    fn cases_53_and_56_selectors() {
         let selector = parse_selector("unix:path:/a:b").unwrap();
         assert_eq!((selector.r#type.as_str(), selector.value.as_str()), ("unix", "path:/a:b"));
         assert_eq!(

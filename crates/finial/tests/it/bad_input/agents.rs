@@ -143,7 +143,7 @@ async fn cases_41_to_43_renewal() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cases_41_to_43_workload_svids() -> Result<()> {
+async fn cases_41_to_43_and_65_workload_svids() -> Result<()> {
     let deployment = serving("", "").await?;
     let (id, channel) = agent(&deployment).await?;
     let mine = deployment.create_entry(entry(&id, "spiffe://example.org/a", &["unix:uid:1"])?).await?.id;

@@ -121,7 +121,6 @@ impl Before {
         })
         .await?;
         let now = process.resident_kib()?;
-        eprintln!("{} KiB before, {now} KiB after", self.resident);
         ensure!(now < self.resident + GROWTH_KIB, "{} KiB became {now} KiB", self.resident);
         Ok(())
     }

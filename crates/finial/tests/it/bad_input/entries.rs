@@ -142,7 +142,7 @@ async fn case_148_page_tokens() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn case_148_a_batch_of_a_hundred_thousand() -> Result<()> {
+async fn cases_147_and_148_a_batch_of_a_hundred_thousand() -> Result<()> {
     const COUNT: usize = 100_000;
     let mut deployment = serving("", "").await?;
     let mut client = EntryClient::new(deployment.server_channel()).max_decoding_message_size(usize::MAX);

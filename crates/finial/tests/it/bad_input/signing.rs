@@ -13,6 +13,9 @@ use tonic::transport::Channel;
 
 const ID: (u8, &str) = (URI, "spiffe://example.org/a");
 
+/// Alternative names with their tags.
+type Names = Vec<(u8, &'static str)>;
+
 async fn mint(server: &Channel, csr: Vec<u8>) -> String {
     let request = MintX509svidRequest { csr: csr.into(), ttl: 0 };
     verdict(SvidClient::new(server.clone()).mint_x509svid(request).await)
@@ -44,7 +47,7 @@ async fn cases_44_to_49_names_of_requests_to_mint() -> Result<()> {
     let dns = |name: &'static str| [ID, (DNS, name)].to_vec();
     let uri = |name: &'static str| vec![(URI, name)];
     let invalid = "InvalidArgument: CSR DNS name is invalid: ";
-    let cases: Vec<(u8, Vec<(u8, &str)>, String)> = vec![
+    let cases: Vec<(u8, Names, String)> = vec![
         (44, vec![], "InvalidArgument: CSR URI SAN is required".into()),
         (44, vec![(DNS, "a.example")], "InvalidArgument: CSR URI SAN is required".into()),
         (45, vec![ID, (URI, "spiffe://example.org/b")], "InvalidArgument: only one URI SAN is expected".into()),
@@ -102,7 +105,7 @@ async fn case_50_wishes_are_not_granted() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cases_30_to_32_ids_of_tokens() -> Result<()> {
+async fn cases_9_and_30_to_32_ids_of_tokens() -> Result<()> {
     let deployment = serving("", "").await?;
     let mut client = SvidClient::new(deployment.server_channel());
     let id = |name: &str, path: &str| Some(types::Spiffeid { trust_domain: name.into(), path: path.into() });

@@ -1,4 +1,4 @@
-//! Cases 69 to 100 of the conformance study (§6.4), each with the verdict that a SPIRE drop-in owes. The
+//! Cases 69 to 100 of `docs/reference/bad-input.md`, each with the verdict that a SPIRE drop-in owes. The
 //! texts are those of SPIRE's agent where it refuses as well.
 
 use super::*;

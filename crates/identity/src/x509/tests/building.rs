@@ -35,7 +35,7 @@ fn rebuild(certificate: &Certificate, scheme: SignatureScheme, extra: Vec<Extens
 }
 
 #[test]
-fn certificates_of_spire_and_go_are_rebuilt_byte_for_byte() {
+fn cases_125_to_127_certificates_of_spire_and_go_are_rebuilt_byte_for_byte() {
     let p256 = SignatureScheme::EcdsaP256Sha256;
     let p384 = SignatureScheme::EcdsaP384Sha384;
     let rsa = SignatureScheme::RsaPkcs1Sha256;

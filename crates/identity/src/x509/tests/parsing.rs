@@ -51,7 +51,7 @@ fn a_root_with_p521_and_sha512() {
 }
 
 #[test]
-fn chains_follow_each_other() {
+fn case_133_chains_follow_each_other() {
     let (leaf, root) = (der("spire-svid"), der("spire-root"));
     let both = [leaf.clone(), root.clone()].concat();
     let chain = Certificate::chain_from_der(&both).unwrap();
@@ -89,9 +89,8 @@ fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// Cases 41 to 43 and 51 of the catalogue of bad inputs.
 #[test]
-fn requests_that_are_refused() {
+fn cases_41_to_43_and_51_requests_that_are_refused() {
     assert!(matches!(Csr::parse(&[]), Err(X509Error::MalformedCsr(_))));
     assert!(matches!(Csr::parse(b"garbage"), Err(X509Error::MalformedCsr(_))));
     assert!(matches!(Csr::parse(text("csr-p256").as_bytes()), Err(X509Error::MalformedCsr(_))));
@@ -110,7 +109,7 @@ fn requests_that_are_refused() {
     assert_eq!(Csr::parse(&altered).unwrap().verify_signature(), Err(X509Error::BadSignature));
 }
 
-/// Cases 44 to 47: the names are handed on as they are, for the server to judge.
+/// The names are handed on as they are, for the server to judge.
 #[test]
 fn names_of_requests_are_not_judged() {
     let key = PrivateKey::generate(KeyType::EcP256).unwrap();
@@ -120,9 +119,9 @@ fn names_of_requests_are_not_judged() {
     assert_eq!((request.uris.len(), request.dns_names), (0, dns_names));
 }
 
-/// Case 50: wishes are there to be read, and nothing more.
+/// Wishes are there to be read, and nothing more.
 #[test]
-fn wishes_of_requests() {
+fn case_50_wishes_of_requests() {
     let request = Csr::parse(&der("csr-wishes")).unwrap();
     let names: Vec<_> = request.extensions.iter().map(Extension::oid).collect();
     assert_eq!(names, ["2.5.29.17", "2.5.29.19", "2.5.29.37"]);

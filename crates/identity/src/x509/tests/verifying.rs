@@ -1,4 +1,4 @@
-//! X509-SVIDs against bundles: cases 125 to 137 of the catalogue of bad inputs, and the rules of Go.
+//! X509-SVIDs against bundles: cases 125 to 137 of `docs/reference/bad-input.md`, and the rules of Go.
 
 use super::super::der_reader::tag;
 use super::super::testdata::der;
@@ -8,13 +8,13 @@ use crate::{KeyType, PrivateKey, SpiffeId, UnixTime, X509Authority};
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
 /// An authority that signs whatever it is told to.
-struct Authority {
+pub(super) struct Authority {
     key: PrivateKey,
-    certificate: Certificate,
+    pub(super) certificate: Certificate,
 }
 
 /// A certificate in the making.
-struct Draft {
+pub(super) struct Draft {
     uri: &'static str,
     extra: Vec<Extension>,
     validity: Validity,
@@ -25,11 +25,11 @@ fn hours(from: i64, until: i64) -> Validity {
     Validity { not_before: NOW.plus_seconds(from * 3600), not_after: NOW.plus_seconds(until * 3600) }
 }
 
-fn leaf() -> Draft {
+pub(super) fn leaf() -> Draft {
     Draft { uri: "spiffe://example.org/a", extra: Vec::new(), validity: hours(-1, 1), is_authority: false }
 }
 
-fn authority() -> Draft {
+pub(super) fn authority() -> Draft {
     Draft { uri: "spiffe://example.org", extra: Vec::new(), validity: hours(-1, 1), is_authority: true }
 }
 
@@ -43,7 +43,7 @@ impl Draft {
     }
 
     /// With an extension in place of the profile's own.
-    fn with(mut self, dotted: &str, value: &[u8]) -> Self {
+    pub(super) fn with(mut self, dotted: &str, value: &[u8]) -> Self {
         self.extra.push(Extension::new(dotted, Criticality::Critical, value.to_vec()).unwrap());
         self
     }
@@ -64,6 +64,15 @@ impl Draft {
     }
 
     fn sign(self, subject: &str, key: &PrivateKey, issuer: Option<&Authority>) -> Certificate {
+        self.try_sign(subject, key, issuer).unwrap()
+    }
+
+    fn try_sign(
+        self,
+        subject: &str,
+        key: &PrivateKey,
+        issuer: Option<&Authority>,
+    ) -> Result<Certificate, X509Error> {
         let subject = DistinguishedName::new(&[(AttributeKind::CommonName, subject)]);
         let id = SpiffeId::parse(self.uri).unwrap();
         let template = CertificateTemplate {
@@ -87,21 +96,30 @@ impl Draft {
         };
         let tbs = to_be_signed(&template, &by);
         let signature = signer.sign(scheme, &tbs).unwrap();
-        Certificate::from_der(&assemble(&tbs, scheme, &signature)).unwrap()
+        Certificate::from_der(&assemble(&tbs, scheme, &signature))
     }
 
-    fn authority(self, name: &str, issuer: Option<&Authority>) -> Authority {
+    pub(super) fn authority(self, name: &str, issuer: Option<&Authority>) -> Authority {
+        self.try_authority(name, issuer).unwrap()
+    }
+
+    /// The same, unless our reader refuses what was made.
+    pub(super) fn try_authority(
+        self,
+        name: &str,
+        issuer: Option<&Authority>,
+    ) -> Result<Authority, X509Error> {
         let key = PrivateKey::generate(KeyType::EcP256).unwrap();
-        let certificate = self.sign(name, &key, issuer);
-        Authority { key, certificate }
+        let certificate = self.try_sign(name, &key, issuer)?;
+        Ok(Authority { key, certificate })
     }
 
-    fn leaf_of(self, issuer: &Authority) -> Certificate {
+    pub(super) fn leaf_of(self, issuer: &Authority) -> Certificate {
         self.sign("leaf", &PrivateKey::generate(KeyType::EcP256).unwrap(), Some(issuer))
     }
 }
 
-fn verify(chain: &[&Certificate], roots: &[&Authority]) -> Result<String, X509Error> {
+pub(super) fn verify(chain: &[&Certificate], roots: &[&Authority]) -> Result<String, X509Error> {
     let chain: Vec<Certificate> = chain.iter().map(|certificate| (*certificate).clone()).collect();
     let roots: Vec<X509Authority> = roots
         .iter()
@@ -110,7 +128,7 @@ fn verify(chain: &[&Certificate], roots: &[&Authority]) -> Result<String, X509Er
     verify_svid(&chain, roots.iter(), NOW).map(|id| id.to_string())
 }
 
-fn accepted() -> Result<String, X509Error> {
+pub(super) fn accepted() -> Result<String, X509Error> {
     Ok("spiffe://example.org/a".to_owned())
 }
 
@@ -271,7 +289,7 @@ fn case_132_intermediates() {
 }
 
 #[test]
-fn case_133_keys_and_names_of_others() {
+fn case_134_keys_and_names_of_others() {
     let root = authority().authority("root", None);
     let namesake = authority().authority("root", None);
     let svid = leaf().leaf_of(&root);
