@@ -38,6 +38,20 @@ impl DateTime {
         self.0.strftime("%Y-%m-%d %H:%M:%S%.f+00:00").to_string()
     }
 
+    /// For drivers that have a type for moments.
+    pub(crate) fn system_time(self) -> SystemTime {
+        let since = self.0.duration_since(Timestamp::UNIX_EPOCH);
+        match since.is_negative() {
+            true => SystemTime::UNIX_EPOCH - since.unsigned_abs(),
+            false => SystemTime::UNIX_EPOCH + since.unsigned_abs(),
+        }
+    }
+
+    /// The nearest second, for columns that keep no parts of it.
+    pub(crate) fn to_second(self) -> Self {
+        self.rounded().into()
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let text = text.strip_suffix('Z').unwrap_or(text);
         let (date, rest) = match text.split_at_checked(10)? {

@@ -8,6 +8,7 @@ mod failures;
 mod group_commit;
 mod history;
 mod schema;
+mod servers;
 mod spire;
 
 use finial_datastore::{SqliteConfig, SqliteStore};
