@@ -9,6 +9,7 @@
 //! connections and one module per role of the contract.
 
 mod codec;
+mod mysql;
 mod percent;
 mod postgres;
 mod rules;
@@ -18,6 +19,7 @@ mod stored;
 mod time;
 mod version;
 
+pub use mysql::MySqlConfig;
 pub use postgres::PostgresConfig;
 pub use sql::{PoolConfig, SqlOptions, SqlStore};
 pub use sqlite::{SqliteConfig, SqliteStore};

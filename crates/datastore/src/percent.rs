@@ -17,3 +17,8 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     }
     String::from_utf8(bytes).ok()
 }
+
+/// The same of a value in a query, where `+` is a space.
+pub(crate) fn decode_query(text: &str) -> Option<String> {
+    decode(&text.replace('+', " "))
+}

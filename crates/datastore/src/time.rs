@@ -6,7 +6,7 @@
 use finial_identity::UnixTime;
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use std::time::SystemTime;
 
@@ -50,6 +50,16 @@ impl DateTime {
     /// The nearest second, for columns that keep no parts of it.
     pub(crate) fn to_second(self) -> Self {
         self.rounded().into()
+    }
+
+    /// What a calendar and a clock in that zone show.
+    pub(crate) fn civil(self, zone: &TimeZone) -> jiff::civil::DateTime {
+        zone.to_datetime(self.0)
+    }
+
+    /// The moment at which a calendar and a clock in that zone show this.
+    pub(crate) fn from_civil(shown: jiff::civil::DateTime, zone: &TimeZone) -> Option<Self> {
+        zone.to_timestamp(shown).ok().map(Self)
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -158,8 +158,7 @@ impl DatabaseServer {
                 command.args(["--no-defaults", "--skip-networking"]);
                 command.arg(format!("--datadir={}", self.data().display()));
                 command.arg(format!("--socket={}", self.socket().display()));
-                command.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M"]);
-                command.args(["--log-bin=bin", "--server-id=1", "--skip-log-error"]);
+                command.args(["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M"]);
                 command
             }
         };

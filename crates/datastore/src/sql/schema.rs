@@ -4,7 +4,7 @@
 //! schema and the others find it. MySQL ends a transaction at each statement that changes a schema: a
 //! server that dies between two leaves what the next one cannot use, and is told so.
 
-use super::fault::Fault;
+use super::fault::{Fault, Trouble};
 use super::session::{Session, Value, first};
 use crate::time::DateTime;
 use crate::version::{CODE_VERSION, LATEST, MigrationPolicy, StoredVersion, Verdict};
@@ -64,7 +64,11 @@ async fn migrate(db: &mut dyn Session, from: i64, now: DateTime) -> Result<(), F
     let dialect = db.dialect();
     let steps = [(24, dialect.to_24), (25, dialect.to_25)];
     for (version, statement) in steps.into_iter().filter(|(version, _)| *version > from) {
-        db.run(statement).await?;
+        // Where a schema's changes are not part of a transaction one may have been broken off just here.
+        match db.run(statement).await {
+            Err(error) if error.trouble != Trouble::Duplicate => return Err(error.into()),
+            _ => {}
+        }
         // Step by step, so that a migration that is broken off goes on where it stopped.
         let values = [Value::Int(version), Value::Text(CODE_VERSION), Value::Moment(Some(now))];
         db.execute(UPDATE, &values).await?;

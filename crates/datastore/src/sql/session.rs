@@ -60,7 +60,11 @@ impl Columns {
     pub(crate) fn optional_text(&mut self) -> Result<Option<String>, Fault> {
         match self.0.next() {
             Some(Cell::Text(text)) => Ok(Some(text)),
-            Some(Cell::Blob(bytes)) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            // A driver need not know which bytes are a text.
+            Some(Cell::Blob(bytes)) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(bytes) => Err(Fault::shape("a text", Some(&Cell::Blob(bytes.into_bytes())))),
+            },
             Some(Cell::Null) => Ok(None),
             other => Err(Fault::shape("a text", other.as_ref())),
         }

@@ -1,10 +1,11 @@
 //! The same store on real database servers.
 
+mod mysql;
 mod postgres;
 mod replication;
 mod scenario;
 
-use finial_datastore::{PostgresConfig, SqlStore};
+use finial_datastore::{MySqlConfig, PostgresConfig, SqlStore};
 use finial_plugin::datastore::StoreResult;
 use finial_testkit::{DatabaseServer, Engine, skip};
 
@@ -25,10 +26,14 @@ async fn open(engine: Engine, connection_string: String) -> SqlStore {
 async fn try_open(engine: Engine, connection_string: String) -> StoreResult<SqlStore> {
     match engine {
         Engine::Postgres => SqlStore::open_postgres(postgres_config(connection_string)).await,
-        Engine::MariaDb => panic!(),
+        Engine::MariaDb => SqlStore::open_mysql(mysql_config(connection_string)).await,
     }
 }
 
 fn postgres_config(connection_string: String) -> PostgresConfig {
     PostgresConfig { connection_string, ..PostgresConfig::default() }
+}
+
+fn mysql_config(connection_string: String) -> MySqlConfig {
+    MySqlConfig { connection_string, ..MySqlConfig::default() }
 }
