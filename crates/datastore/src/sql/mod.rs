@@ -124,15 +124,9 @@ impl ChangeNotifications for SqlStore {
 /// Connects for the first time and says to what.
 async fn announce(pool: &Arc<Pool>, read_only: bool) -> StoreResult<()> {
     let dialect = pool.connector().dialect();
-    tracing::info!(db_type = dialect.name, subsystem_name = "sql", "Opening SQL database");
+    tracing::info!(db_type = dialect.name, "Opening SQL database");
     let version: String = reading!(pool, db => version(db))?;
-    tracing::info!(
-        r#type = dialect.name,
-        version,
-        read_only,
-        subsystem_name = "sql",
-        "Connected to SQL database"
-    );
+    tracing::info!(r#type = dialect.name, version, read_only, "Connected to SQL database");
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 
 mod cli;
 mod crash;
+mod databases;
 mod entries;
 mod faults;
 mod lifecycle;

@@ -2,7 +2,7 @@
 //! that is killed, a server that goes away.
 
 use super::open;
-use crate::numbered;
+use crate::{numbered, write_and_acknowledge};
 use finial_datastore::SqlStore;
 use finial_identity::{Code, EntryId, TrustDomain};
 use finial_plugin::conformance::datastore;
@@ -13,7 +13,7 @@ use finial_plugin::datastore::{
 use finial_testkit::{DatabaseServer, Engine};
 use futures_util::future::join_all;
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -294,20 +294,7 @@ async fn child_that_writes() {
     let engine = if parts.next() == Some("Postgres") { Engine::Postgres } else { Engine::MariaDb };
     let first: usize = parts.next().unwrap().parse().unwrap();
     let store = Arc::new(open(engine, parts.next().unwrap().to_owned()).await);
-    let writers = (0..4).map(|writer| {
-        let store = Arc::clone(&store);
-        tokio::spawn(async move {
-            for step in 0.. {
-                let draft = numbered(first + step * 4 + writer);
-                let answer = store.entry_create_or_get(draft, SystemTime::now()).await.unwrap();
-                let Admission::Created(row) = answer else { panic!("{answer:?}") };
-                let mut out = std::io::stdout().lock();
-                writeln!(out, "acknowledged {}", row.value.id).unwrap();
-                out.flush().unwrap();
-            }
-        })
-    });
-    join_all(writers).await;
+    write_and_acknowledge(store, first).await;
 }
 
 /// The server is restarted under load: callers are told `Unavailable`, what was acknowledged is there, and
