@@ -28,6 +28,8 @@ pub struct DatabaseServer {
     /// Whom its processes belong to.
     user: User,
     settings: Vec<String>,
+    /// Where it listens besides its socket, if it does.
+    port: Option<u16>,
     child: Option<Child>,
     databases: AtomicU32,
 }
@@ -94,6 +96,51 @@ impl DatabaseServer {
         Ok(server)
     }
 
+    /// The same with a port of 127.0.0.1 at which it speaks TLS, with these files in PEM.
+    pub fn start_with_tls(engine: Engine, certificate: &Path, key: &Path) -> Result<Self> {
+        let mut server = Self::empty(engine, &[])?;
+        let (certificate, key) = (server.adopt(certificate)?, server.adopt(key)?);
+        let port = free_port()?;
+        server.port = Some(port);
+        server.settings = match engine {
+            Engine::Postgres => {
+                let settings = [
+                    "listen_addresses=127.0.0.1".to_owned(),
+                    format!("port={port}"),
+                    "ssl=on".to_owned(),
+                    format!("ssl_cert_file={}", certificate.display()),
+                    format!("ssl_key_file={}", key.display()),
+                ];
+                settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]).collect()
+            }
+            Engine::MariaDb => vec![
+                "--skip-networking=0".to_owned(),
+                "--bind-address=127.0.0.1".to_owned(),
+                format!("--port={port}"),
+                format!("--ssl-cert={}", certificate.display()),
+                format!("--ssl-key={}", key.display()),
+            ],
+        };
+        server.initialize()?;
+        server.restart()?;
+        Ok(server)
+    }
+
+    /// The port at which it speaks TLS.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Copies a file to where only the server can read it.
+    fn adopt(&self, file: &Path) -> Result<PathBuf> {
+        use std::os::unix::fs::PermissionsExt;
+        let copy = self.folder.path().join(file.file_name().context("a file name")?);
+        fs::copy(file, &copy)?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600))?;
+        chown(&copy, Some(self.user.uid), Some(self.user.gid))?;
+        Ok(copy)
+    }
+
     /// A hot standby of a PostgreSQL server: a copy that follows it.
     pub fn standby_of(primary: &Self) -> Result<Self> {
         let mut server = Self::empty(Engine::Postgres, &[])?;
@@ -110,7 +157,7 @@ impl DatabaseServer {
         let folder = TempDir::with_prefix("db")?;
         chown(folder.path(), Some(user.uid), Some(user.gid))?;
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        Ok(Self { engine, folder, user, settings, child: None, databases: AtomicU32::new(0) })
+        Ok(Self { engine, folder, user, settings, port: None, child: None, databases: AtomicU32::new(0) })
     }
 
     fn data(&self) -> PathBuf {
@@ -121,6 +168,10 @@ impl DatabaseServer {
         let path = self.engine.program(program).with_context(|| format!("{program} is missing"))?;
         let mut command = Command::new(path);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
+        if let (Engine::Postgres, Some(port)) = (self.engine, self.port) {
+            // It is in the name of the socket.
+            command.env("PGPORT", port.to_string());
+        }
         if rustix::process::geteuid().is_root() {
             command.uid(self.user.uid).gid(self.user.gid);
         }

@@ -4,6 +4,7 @@ mod mysql;
 mod postgres;
 mod replication;
 mod scenario;
+mod tls;
 
 use finial_datastore::{MySqlConfig, PostgresConfig, SqlStore};
 use finial_plugin::datastore::StoreResult;
