@@ -11,6 +11,7 @@ pub(crate) mod fault;
 mod federation;
 mod journals;
 mod log;
+mod node_rows;
 mod nodes;
 mod parts;
 mod pool;

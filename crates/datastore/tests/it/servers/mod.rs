@@ -5,6 +5,7 @@ mod postgres;
 mod replication;
 mod scenario;
 mod tls;
+mod two_stores;
 
 use finial_datastore::{MySqlConfig, PostgresConfig, SqlStore};
 use finial_plugin::datastore::StoreResult;
