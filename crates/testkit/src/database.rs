@@ -1,9 +1,8 @@
 //! Real PostgreSQL and MariaDB servers on temporary directories and Unix sockets.
 
-use crate::{LOOK_EVERY, PATIENCE};
+use crate::{LOOK_EVERY, PATIENCE, free_port};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -348,11 +347,6 @@ impl Drop for DatabaseServer {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// A port that nobody has now.
-pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -14,8 +14,8 @@ mod proxy;
 mod skip;
 mod workload;
 
-pub use database::{DatabaseServer, Engine, free_port};
-pub use deployment::{AgentOptions, Deployment, ServerOptions, entry};
+pub use database::{DatabaseServer, Engine};
+pub use deployment::{AgentOptions, Deployment, ServerOptions, entry, free_port};
 pub use fake_time::FakeTime;
 pub use node_authority::NodeAuthority;
 pub use process::{Outcome, Process};
