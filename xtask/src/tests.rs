@@ -28,6 +28,7 @@ pub(crate) fn all() -> Result<()> {
     if !has("faketime") {
         install("faketime");
     }
+    install_databases();
     let clients = clients::build_all()?;
     let mut test = command(env!("CARGO"));
     test.args(["test", "--workspace", "--all-features"]).env("FINIAL_SKIPPED_TESTS", &skips);
@@ -48,4 +49,14 @@ pub(crate) fn all() -> Result<()> {
         bail!("{} tests were skipped, and in CI nothing may be", skipped.len());
     }
     Ok(())
+}
+
+/// Tests start database servers of their own, from the programs of these packages.
+fn install_databases() {
+    // Debian keeps PostgreSQL's programs out of the search path, but for those that find them there.
+    for (program, package) in [("pg_ctlcluster", "postgresql"), ("mariadbd", "mariadb-server")] {
+        if !has(program) {
+            install(package);
+        }
+    }
 }

@@ -9,9 +9,18 @@
 //! connections and one module per role of the contract.
 
 mod codec;
+mod mysql;
+mod percent;
+mod postgres;
 mod rules;
-mod schema;
+mod sql;
 mod sqlite;
+mod stored;
 mod time;
+mod version;
 
-pub use sqlite::{MigrationPolicy, SqliteConfig, SqliteStore};
+pub use mysql::MySqlConfig;
+pub use postgres::PostgresConfig;
+pub use sql::{PoolConfig, SqlOptions, SqlStore};
+pub use sqlite::{SqliteConfig, SqliteStore};
+pub use version::MigrationPolicy;

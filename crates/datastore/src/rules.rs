@@ -2,8 +2,9 @@
 //!
 //! The registry checks much more before it comes here; these hold for every caller.
 
-use finial_identity::{Code, EntryDraft, EntrySpec};
-use finial_plugin::datastore::{StoreError, StoreResult};
+use finial_identity::bundle::{AuthorityError, PruneError};
+use finial_identity::{Bundle, Code, EntryDraft, EntrySpec};
+use finial_plugin::datastore::{BundleChange, BundleDeletion, BundleParts, StoreError, StoreResult};
 
 /// Checks a draft before it is written for the first time.
 pub(crate) fn check_draft(draft: &EntryDraft) -> StoreResult<()> {
@@ -36,4 +37,71 @@ pub(crate) fn check_spec(spec: &EntrySpec) -> StoreResult<()> {
 
 fn invalid(text: &str) -> StoreError {
     StoreError::new(Code::InvalidArgument, format!("datastore-validation: {text}"))
+}
+
+/// Applies a change to a bundle that is there.
+pub(crate) fn alter_bundle(bundle: &mut Bundle, change: BundleChange) -> Result<(), StoreError> {
+    match change {
+        BundleChange::Append { x509, jwt } => {
+            let mut more = Bundle::new(bundle.trust_domain.clone());
+            (more.x509_authorities, more.jwt_authorities) = (x509, jwt);
+            bundle.append(&more);
+        }
+        BundleChange::Prune { expired_before } => {
+            let pruned = bundle.prune(expired_before).map_err(prune_error)?;
+            for authority in &pruned.x509_authorities {
+                tracing::info!(
+                    serial_number = authority.certificate.serial_decimal(),
+                    expiration = authority.certificate.not_after().seconds(),
+                    "Pruning CA certificate due to expiration"
+                );
+            }
+            for authority in &pruned.jwt_authorities {
+                tracing::info!(
+                    kid = authority.key_id,
+                    expiration = authority.expires_at.seconds(),
+                    "Pruning JWT signing key due to expiration"
+                );
+            }
+        }
+        BundleChange::TaintX509(id) => bundle.taint_x509(&id).map_err(authority_error)?,
+        BundleChange::RevokeX509(id) => drop(bundle.revoke_x509(&id).map_err(authority_error)?),
+        BundleChange::TaintJwt(id) => drop(bundle.taint_jwt(&id).map_err(authority_error)?),
+        BundleChange::RevokeJwt(id) => drop(bundle.revoke_jwt(&id).map_err(authority_error)?),
+        BundleChange::Update(newer, parts) => replace_parts(bundle, newer, parts),
+        BundleChange::Set(newer) | BundleChange::Create(newer) => *bundle = newer,
+    }
+    Ok(())
+}
+
+fn replace_parts(bundle: &mut Bundle, newer: Bundle, parts: BundleParts) {
+    if parts.x509 {
+        bundle.x509_authorities = newer.x509_authorities;
+    }
+    if parts.jwt {
+        bundle.jwt_authorities = newer.jwt_authorities;
+    }
+    if parts.refresh_hint {
+        bundle.refresh_hint = newer.refresh_hint;
+    }
+    if parts.sequence_number {
+        bundle.sequence_number = newer.sequence_number;
+    }
+}
+
+fn authority_error(error: AuthorityError) -> StoreError {
+    StoreError::new(error.code(), error.to_string())
+}
+
+fn prune_error(error: PruneError) -> StoreError {
+    StoreError::new(Code::FailedPrecondition, format!("prune failed: {error}"))
+}
+
+/// Checks that a bundle to which so many entries are linked may go.
+pub(crate) fn check_bundle_deletion(linked: i64, mode: BundleDeletion) -> StoreResult<()> {
+    if linked == 0 || mode != BundleDeletion::Restrict {
+        return Ok(());
+    }
+    let text = format!("datastore-sql: cannot delete bundle; federated with {linked} registration entries");
+    Err(StoreError::new(Code::FailedPrecondition, text))
 }

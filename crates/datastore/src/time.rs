@@ -6,7 +6,7 @@
 use finial_identity::UnixTime;
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use std::time::SystemTime;
 
@@ -36,6 +36,30 @@ impl DateTime {
     /// The text as SPIRE's driver would write it on a host in UTC.
     pub(crate) fn text(self) -> String {
         self.0.strftime("%Y-%m-%d %H:%M:%S%.f+00:00").to_string()
+    }
+
+    /// For drivers that have a type for moments.
+    pub(crate) fn system_time(self) -> SystemTime {
+        let since = self.0.duration_since(Timestamp::UNIX_EPOCH);
+        match since.is_negative() {
+            true => SystemTime::UNIX_EPOCH - since.unsigned_abs(),
+            false => SystemTime::UNIX_EPOCH + since.unsigned_abs(),
+        }
+    }
+
+    /// The nearest second, for columns that keep no parts of it.
+    pub(crate) fn to_second(self) -> Self {
+        self.rounded().into()
+    }
+
+    /// What a calendar and a clock in that zone show.
+    pub(crate) fn civil(self, zone: &TimeZone) -> jiff::civil::DateTime {
+        zone.to_datetime(self.0)
+    }
+
+    /// The moment at which a calendar and a clock in that zone show this.
+    pub(crate) fn from_civil(shown: jiff::civil::DateTime, zone: &TimeZone) -> Option<Self> {
+        zone.to_timestamp(shown).ok().map(Self)
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -11,6 +11,7 @@ use finial_identity::{
     FederationRelationship, JwtAuthority, RegistrationEntry, SpiffeId, TrustDomain, UnixTime, X509Authority,
 };
 use std::time::SystemTime;
+use tokio::sync::watch;
 
 /// A failure of the store, classified; the text carries SPIRE's `datastore-sql: ` prefix where SPIRE's does.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,10 @@ pub trait EntryStore: Send + Sync {
     async fn entry_prune(&self, now: SystemTime, limit: u32) -> StoreResult<Vec<RegistrationEntry>>;
 
     /// Entry changes after an event, in order, at most `limit`.
+    ///
+    /// Where several servers write at once an event may appear below events that were there before: it got
+    /// its number early, and its transaction was slow. A reader therefore asks again for what comes after
+    /// an event some way back, as long as a transaction may last; how far is the reader's business.
     async fn entry_events(&self, after: i64, limit: u32) -> StoreResult<Vec<ChangeEvent<EntryId>>>;
 
     /// Number of the newest entry event, 0 if there is none.
@@ -172,7 +177,7 @@ pub trait NodeStore: Send + Sync {
         now: SystemTime,
     ) -> StoreResult<Vec<SpiffeId>>;
 
-    /// Node changes after an event, in order, at most `limit`.
+    /// Node changes after an event, in order, at most `limit`; late ones as in [`EntryStore::entry_events`].
     async fn node_events(&self, after: i64, limit: u32) -> StoreResult<Vec<ChangeEvent<SpiffeId>>>;
 
     /// Number of the newest node event, 0 if there is none.
@@ -367,7 +372,23 @@ pub trait JournalStore: Send + Sync {
     async fn journal_delete(&self, row_id: i64) -> StoreResult<()>;
 }
 
-/// Everything a server remembers.
-pub trait DataStore: EntryStore + NodeStore + BundleStore + TokenStore + JournalStore {}
+/// Hints that something may have changed in the database, by this server or by another one.
+pub trait ChangeNotifications: Send + Sync {
+    /// A number that grows with each hint. Hints come after the change they tell of, several changes may
+    /// share one, and one may be lost: whoever follows a feed looks when a hint comes, and from time to time
+    /// all the same. Nothing where the database gives no hints.
+    fn changes(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
+}
 
-impl<T: EntryStore + NodeStore + BundleStore + TokenStore + JournalStore> DataStore for T {}
+/// Everything a server remembers.
+pub trait DataStore:
+    EntryStore + NodeStore + BundleStore + TokenStore + JournalStore + ChangeNotifications
+{
+}
+
+impl<T> DataStore for T where
+    T: EntryStore + NodeStore + BundleStore + TokenStore + JournalStore + ChangeNotifications
+{
+}

@@ -29,6 +29,8 @@ pub struct ServerOptions {
     pub plugins: String,
     /// Where its data is; the deployment's own directory if not given.
     pub data_dir: Option<PathBuf>,
+    /// Database type and connection string; SQLite where its data is if not given.
+    pub database: Option<(&'static str, String)>,
 }
 
 impl Default for ServerOptions {
@@ -37,6 +39,7 @@ impl Default for ServerOptions {
             server: "ratelimit { attestation = false }".to_owned(),
             plugins: String::new(),
             data_dir: None,
+            database: None,
         }
     }
 }
@@ -73,7 +76,7 @@ impl Deployment {
         let directory = tempfile::Builder::new().prefix("finial-test-").tempdir()?;
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let trust_domain = "example.org".to_owned();
         Ok(Self {
             server: None,
@@ -132,6 +135,10 @@ impl Deployment {
         fs::create_dir_all(&data)?;
         let (data, socket, port) = (data.display(), self.server_socket(), self.port);
         let trust_domain = &self.trust_domain;
+        let (database, location) = match &options.database {
+            Some((database, location)) => (*database, location.clone()),
+            None => ("sqlite3", format!("{data}/datastore.sqlite3")),
+        };
         let (socket, server, plugins) = (socket.display(), &options.server, &options.plugins);
         let text = format!(
             r#"server {{
@@ -146,8 +153,8 @@ impl Deployment {
 plugins {{
     DataStore "sql" {{
         plugin_data {{
-            database_type = "sqlite3"
-            connection_string = "{data}/datastore.sqlite3"
+            database_type = "{database}"
+            connection_string = "{location}"
         }}
     }}
     KeyManager "disk" {{
@@ -392,6 +399,11 @@ plugins {{
         }
         Ok(path)
     }
+}
+
+/// A port of 127.0.0.1 that nobody listens on.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// An entry with what every entry must have.

@@ -5,6 +5,7 @@
 //! luck: everything that is waited for is looked at until it is there or [`PATIENCE`] is over.
 #![allow(clippy::print_stderr, reason = "tests tell what they skip")]
 
+mod database;
 mod deployment;
 mod fake_time;
 mod node_authority;
@@ -13,7 +14,8 @@ mod proxy;
 mod skip;
 mod workload;
 
-pub use deployment::{AgentOptions, Deployment, ServerOptions, entry};
+pub use database::{DatabaseServer, Engine};
+pub use deployment::{AgentOptions, Deployment, ServerOptions, entry, free_port};
 pub use fake_time::FakeTime;
 pub use node_authority::NodeAuthority;
 pub use process::{Outcome, Process};

@@ -4,13 +4,11 @@ use super::events::ENTRIES;
 use super::fault::Fault;
 use super::{SqliteStore, entries};
 use crate::codec;
+use crate::rules;
 use crate::time::DateTime;
 use async_trait::async_trait;
-use finial_identity::bundle::{AuthorityError, PruneError};
-use finial_identity::{Bundle, Code, EntryId, TrustDomain};
-use finial_plugin::datastore::{
-    BundleChange, BundleDeletion, BundleParts, BundleStore, Row, StoreError, StoreResult,
-};
+use finial_identity::{Bundle, EntryId, TrustDomain};
+use finial_plugin::datastore::{BundleChange, BundleDeletion, BundleStore, Row, StoreResult};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::SystemTime;
 
@@ -120,7 +118,7 @@ fn apply(
         change => match (find(db, trust_domain)?, change) {
             (Some(row), change) => {
                 let mut bundle = row.value.clone();
-                alter(&mut bundle, change)?;
+                rules::alter_bundle(&mut bundle, change)?;
                 if bundle == row.value { Ok(bundle) } else { overwrite(db, row.row_id, bundle, now) }
             }
             (None, BundleChange::Append { x509, jwt }) => {
@@ -154,64 +152,6 @@ fn row_of(db: &Connection, trust_domain: &TrustDomain) -> Result<Option<i64>, Fa
     Ok(db.prepare_cached(ROW_BY_TRUST_DOMAIN)?.query_row([name], |row| row.get(0)).optional()?)
 }
 
-/// Applies a change to a bundle that is there.
-fn alter(bundle: &mut Bundle, change: BundleChange) -> Result<(), StoreError> {
-    match change {
-        BundleChange::Append { x509, jwt } => {
-            let mut more = Bundle::new(bundle.trust_domain.clone());
-            (more.x509_authorities, more.jwt_authorities) = (x509, jwt);
-            bundle.append(&more);
-        }
-        BundleChange::Prune { expired_before } => {
-            let pruned = bundle.prune(expired_before).map_err(prune_error)?;
-            for authority in &pruned.x509_authorities {
-                tracing::info!(
-                    serial_number = authority.certificate.serial_decimal(),
-                    expiration = authority.certificate.not_after().seconds(),
-                    "Pruning CA certificate due to expiration"
-                );
-            }
-            for authority in &pruned.jwt_authorities {
-                tracing::info!(
-                    kid = authority.key_id,
-                    expiration = authority.expires_at.seconds(),
-                    "Pruning JWT signing key due to expiration"
-                );
-            }
-        }
-        BundleChange::TaintX509(id) => bundle.taint_x509(&id).map_err(authority_error)?,
-        BundleChange::RevokeX509(id) => drop(bundle.revoke_x509(&id).map_err(authority_error)?),
-        BundleChange::TaintJwt(id) => drop(bundle.taint_jwt(&id).map_err(authority_error)?),
-        BundleChange::RevokeJwt(id) => drop(bundle.revoke_jwt(&id).map_err(authority_error)?),
-        BundleChange::Update(newer, parts) => replace_parts(bundle, newer, parts),
-        BundleChange::Set(newer) | BundleChange::Create(newer) => *bundle = newer,
-    }
-    Ok(())
-}
-
-fn replace_parts(bundle: &mut Bundle, newer: Bundle, parts: BundleParts) {
-    if parts.x509 {
-        bundle.x509_authorities = newer.x509_authorities;
-    }
-    if parts.jwt {
-        bundle.jwt_authorities = newer.jwt_authorities;
-    }
-    if parts.refresh_hint {
-        bundle.refresh_hint = newer.refresh_hint;
-    }
-    if parts.sequence_number {
-        bundle.sequence_number = newer.sequence_number;
-    }
-}
-
-fn authority_error(error: AuthorityError) -> StoreError {
-    StoreError::new(error.code(), error.to_string())
-}
-
-fn prune_error(error: PruneError) -> StoreError {
-    StoreError::new(Code::FailedPrecondition, format!("prune failed: {error}"))
-}
-
 fn delete(
     db: &Connection,
     trust_domain: &TrustDomain,
@@ -220,13 +160,7 @@ fn delete(
 ) -> Result<Vec<EntryId>, Fault> {
     let bundle_row = row_of(db, trust_domain)?.ok_or_else(Fault::not_found)?;
     let linked: i64 = db.prepare_cached(FEDERATED_COUNT)?.query_row([bundle_row], |row| row.get(0))?;
-    if linked > 0 && mode == BundleDeletion::Restrict {
-        return Err(StoreError::new(
-            Code::FailedPrecondition,
-            format!("datastore-sql: cannot delete bundle; federated with {linked} registration entries"),
-        )
-        .into());
-    }
+    rules::check_bundle_deletion(linked, mode)?;
     let affected = db
         .prepare_cached(FEDERATED_ENTRIES)?
         .query_map([bundle_row], |row| Ok((row.get(0)?, row.get(1)?)))?

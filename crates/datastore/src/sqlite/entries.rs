@@ -4,6 +4,7 @@ use super::entry_rows;
 use super::events::ENTRIES;
 use super::fault::Fault;
 use super::{SqliteStore, similar, writer};
+use crate::stored::as_read_back;
 use crate::time::DateTime;
 use crate::{codec, rules};
 use async_trait::async_trait;
@@ -128,13 +129,6 @@ fn admit(db: &Connection, draft: EntryDraft, now: DateTime) -> Result<Admission,
     ENTRIES.append(db, id.as_str(), now)?;
     let value = RegistrationEntry { id, revision: 0, created_at: now.rounded(), spec: as_read_back(spec) };
     Ok(Admission::Created(Row { row_id, value }))
-}
-
-/// What reads back from the columns where it differs from what was written: defaults are absent.
-fn as_read_back(mut spec: EntrySpec) -> EntrySpec {
-    spec.expires_at = spec.expires_at.filter(|end| end.seconds() != 0);
-    spec.additional = spec.additional.filter(|set| *set != Default::default());
-    spec
 }
 
 /// Writes the rows that an entry has in other tables, and brings `federates_with` into the order in

@@ -9,6 +9,7 @@ mod journals;
 mod location;
 mod nodes;
 mod readers;
+mod schema;
 mod similar;
 mod tokens;
 mod writer;
@@ -16,11 +17,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use fault::Fault;
-
-use crate::schema;
-pub use crate::schema::MigrationPolicy;
-use finial_plugin::datastore::StoreResult;
+use crate::version::MigrationPolicy;
+use fault::Fault;
+use finial_plugin::datastore::{ChangeNotifications, StoreResult};
 use location::Location;
 use readers::Readers;
 use rusqlite::Connection;
@@ -54,6 +53,9 @@ pub struct SqliteStore {
     /// None for a database in memory, which has only one connection.
     readers: Option<Readers>,
 }
+
+/// Whoever else writes to the file is not heard.
+impl ChangeNotifications for SqliteStore {}
 
 impl SqliteStore {
     /// Opens the database, makes it if it is not there, and brings its schema up to date. The file's

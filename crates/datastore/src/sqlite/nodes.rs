@@ -2,8 +2,8 @@
 
 use super::events::{ENTRIES, NODES};
 use super::fault::Fault;
-use super::{SqliteStore, entries, entry_rows};
-use crate::codec::CodecError;
+use super::{SqliteStore, entries};
+use crate::stored::StoredNode;
 use crate::time::DateTime;
 use async_trait::async_trait;
 use finial_identity::{AgentSerial, AttestedNode, EntryId, Selector, SpiffeId, UnixTime};
@@ -11,7 +11,7 @@ use finial_plugin::datastore::{ChangeEvent, NodeChange, NodeStore, PruneScope, R
 use rusqlite::{Connection, Params};
 use std::time::SystemTime;
 
-/// Columns in the order of [`StoredNode::read`].
+/// Columns in the order of [`read_node`].
 macro_rules! select_nodes {
     ($where:literal) => {
         concat!(
@@ -209,7 +209,10 @@ fn prune(
 
 fn by_id(db: &Connection, id: &SpiffeId) -> Result<Option<Row<AttestedNode>>, Fault> {
     match read_nodes(db, BY_ID, [id.as_str()])?.pop() {
-        Some(stored) => Ok(Some(stored.into_node(db)??)),
+        Some(stored) => {
+            let selectors = selectors_of(db, &stored)?;
+            Ok(Some(stored.into_node(selectors)?))
+        }
         None => Ok(None),
     }
 }
@@ -225,13 +228,8 @@ fn page(db: &Connection, after_row: i64, limit: u32) -> Result<Vec<Row<AttestedN
         after = last.row_id;
         let mut nodes = Vec::with_capacity(stored.len());
         for node in stored {
-            let row_id = node.row_id;
-            match node.into_node(db)? {
-                Ok(node) => nodes.push(node),
-                Err(error) => {
-                    tracing::warn!(row_id, %error, "An attested node in the database makes no sense; left out");
-                }
-            }
+            let selectors = selectors_of(db, &node)?;
+            nodes.extend(node.into_sound_node(selectors));
         }
         if !nodes.is_empty() {
             return Ok(nodes);
@@ -240,60 +238,29 @@ fn page(db: &Connection, after_row: i64, limit: u32) -> Result<Vec<Row<AttestedN
 }
 
 fn read_nodes(db: &Connection, sql: &str, key: impl Params) -> Result<Vec<StoredNode>, Fault> {
-    Ok(db.prepare_cached(sql)?.query_map(key, StoredNode::read)?.collect::<rusqlite::Result<_>>()?)
+    Ok(db.prepare_cached(sql)?.query_map(key, read_node)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// A row of `attested_node_entries` as it stands there.
-struct StoredNode {
-    row_id: i64,
-    id: Option<String>,
-    attestation_type: String,
-    serial: String,
-    expires_at: Option<DateTime>,
-    staged_serial: String,
-    staged_expires_at: Option<DateTime>,
-    can_reattest: bool,
-    agent_version: String,
+fn read_node(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredNode> {
+    Ok(StoredNode {
+        row_id: row.get(0)?,
+        id: row.get(1)?,
+        attestation_type: row.get(2)?,
+        serial: row.get(3)?,
+        expires_at: row.get(4)?,
+        staged_serial: row.get(5)?,
+        staged_expires_at: row.get(6)?,
+        can_reattest: row.get(7)?,
+        agent_version: row.get(8)?,
+    })
 }
 
-impl StoredNode {
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            row_id: row.get(0)?,
-            id: row.get(1)?,
-            attestation_type: row.get(2)?,
-            serial: row.get(3)?,
-            expires_at: row.get(4)?,
-            staged_serial: row.get(5)?,
-            staged_expires_at: row.get(6)?,
-            can_reattest: row.get(7)?,
-            agent_version: row.get(8)?,
-        })
-    }
-
-    /// The node with its selectors.
-    fn into_node(self, db: &Connection) -> Result<Result<Row<AttestedNode>, CodecError>, Fault> {
-        let selectors = db
-            .prepare_cached(SELECTORS)?
-            .query_map([&self.id], |row| Ok(Selector { kind: row.get(0)?, value: row.get(1)? }))?
-            .collect::<rusqlite::Result<_>>()?;
-        let seconds = |moment: Option<DateTime>| moment.map(DateTime::seconds).unwrap_or_default();
-        let staged = (!self.staged_serial.is_empty())
-            .then(|| AgentSerial { serial: self.staged_serial, expires_at: seconds(self.staged_expires_at) });
-        let row_id = self.row_id;
-        Ok(entry_rows::spiffe_id(self.id).map(|id| Row {
-            row_id,
-            value: AttestedNode {
-                id,
-                attestation_type: self.attestation_type,
-                current: AgentSerial { serial: self.serial, expires_at: seconds(self.expires_at) },
-                staged,
-                can_reattest: self.can_reattest,
-                agent_version: self.agent_version,
-                selectors,
-            },
-        }))
-    }
+fn selectors_of(db: &Connection, node: &StoredNode) -> Result<Vec<Selector>, Fault> {
+    let mut statement = db.prepare_cached(SELECTORS)?;
+    let selectors = statement
+        .query_map([&node.id], |row| Ok(Selector { kind: row.get(0)?, value: row.get(1)? }))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(selectors)
 }
 
 /// Every query of this module, for the test that none walks a whole table.

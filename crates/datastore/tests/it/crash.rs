@@ -1,14 +1,13 @@
 //! A process that is killed while it writes loses nothing that it had acknowledged.
 
-use super::{numbered, open};
-use finial_plugin::datastore::{Admission, EntryStore};
+use super::{open, write_and_acknowledge};
+use finial_plugin::datastore::EntryStore;
 use rusqlite::Connection;
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 const DATABASE: &str = "FINIAL_CRASH_TEST_DATABASE";
 const ROUNDS: usize = 20;
@@ -82,19 +81,5 @@ async fn child_that_writes() {
     let Ok(target) = std::env::var(DATABASE) else { return };
     let (first, path) = target.split_once(':').unwrap();
     let first: usize = first.parse().unwrap();
-    let store = Arc::new(open(Path::new(path)));
-    let writers = (0..4).map(|writer| {
-        let store = store.clone();
-        tokio::spawn(async move {
-            for step in 0.. {
-                let draft = numbered(first + step * 4 + writer);
-                let answer = store.entry_create_or_get(draft, SystemTime::now()).await.unwrap();
-                let Admission::Created(row) = answer else { panic!("{answer:?}") };
-                let mut out = std::io::stdout().lock();
-                writeln!(out, "acknowledged {}", row.value.id).unwrap();
-                out.flush().unwrap();
-            }
-        })
-    });
-    futures_util::future::join_all(writers).await;
+    write_and_acknowledge(Arc::new(open(Path::new(path))), first).await;
 }

@@ -8,11 +8,16 @@ mod failures;
 mod group_commit;
 mod history;
 mod schema;
+mod servers;
 mod spire;
 
 use finial_datastore::{SqliteConfig, SqliteStore};
 use finial_identity::{EntryDraft, EntryId, EntrySpec, Selector, SpiffeId};
+use finial_plugin::datastore::{Admission, EntryStore};
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Opens the database at this path.
 fn open(path: &Path) -> SqliteStore {
@@ -51,4 +56,22 @@ fn numbered(number: usize) -> EntryDraft {
             &["unix:uid:1000", "unix:gid:1000"],
         ),
     }
+}
+
+/// Writes entries, four at a time, and says of each when it is acknowledged, until the process is killed.
+async fn write_and_acknowledge(store: Arc<dyn EntryStore>, first: usize) {
+    let writers = (0..4).map(|writer| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for step in 0.. {
+                let draft = numbered(first + step * 4 + writer);
+                let answer = store.entry_create_or_get(draft, SystemTime::now()).await.unwrap();
+                let Admission::Created(row) = answer else { panic!("{answer:?}") };
+                let mut out = std::io::stdout().lock();
+                writeln!(out, "acknowledged {}", row.value.id).unwrap();
+                out.flush().unwrap();
+            }
+        })
+    });
+    futures_util::future::join_all(writers).await;
 }

@@ -36,8 +36,10 @@ async fn start(settings: ServerSettings, log: Handle, shutdown: Shutdown) -> Res
     let ServerSettings { config, plugins, data_dir, health, .. } = settings;
     process::prepare_directory(&data_dir, "data directory")?;
     let clock = SystemClock::shared();
-    let (trust_domain, plugin_clock) = (config.trust_domain.clone(), Arc::clone(&clock));
-    let opened = tokio::task::spawn_blocking(move || plugins.open(&trust_domain, &plugin_clock)).await??;
+    let opened = tokio::select! {
+        opened = Box::pin(plugins.open(config.trust_domain.clone(), Arc::clone(&clock))) => opened?,
+        () = shutdown.stopping() => return Ok(()),
+    };
     let socket = config.socket_path.clone();
     let assembling =
         finial_server::assemble(config, opened.plugins, Arc::clone(&clock), log, shutdown.clone());

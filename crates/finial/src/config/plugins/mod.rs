@@ -4,6 +4,7 @@
 //! refused, never skipped: what they would have guarded or delivered would silently be missing.
 
 mod agent;
+mod data_store;
 mod server;
 
 pub(super) use agent::read as read_agent;

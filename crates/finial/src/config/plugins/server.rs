@@ -1,14 +1,16 @@
 //! The plugins of a server.
 
+use super::data_store::{self, StoreChoice};
 use super::{Declared, Kind, OpenPluginError, Wanted, declared, log_loaded, report};
-use crate::config::reader::{Flag, Reader, Visibility};
-use finial_datastore::{MigrationPolicy, SqliteConfig, SqliteStore};
+use crate::config::reader::{Flag, Reader};
 use finial_identity::{Bundle, TrustDomain};
+use finial_plugin::datastore::DataStore;
 use finial_plugin::key_manager::KeyManager;
 use finial_plugin::node_attestor::ServerNodeAttestor;
 use finial_plugins_base::key_manager::{DiskKeyManager, MemoryKeyManager, ServerDiskConfig};
 use finial_plugins_base::node_attestor::x509pop::{X509PopServer, X509PopServerConfig};
 use finial_runtime::clock::Clock;
+use finial_runtime::tasks::BoxError;
 use finial_server::ServerPlugins;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,7 +66,7 @@ const KINDS: &[Kind] = &[
 #[derive(Debug, Clone)]
 pub(crate) struct ServerPluginChoice {
     key_manager: KeyManagerChoice,
-    store: SqliteConfig,
+    store: StoreChoice,
     node_attestors: Vec<NodeAttestorChoice>,
 }
 
@@ -94,7 +96,7 @@ pub(in crate::config) fn read(root: &mut Reader<'_>) -> Option<ServerPluginChoic
     let (mut key_manager, mut store, mut node_attestors) = (None, None, Vec::new());
     for mut plugin in declared(root, KINDS) {
         match (plugin.kind, plugin.name) {
-            ("DataStore", _) => store = Some(read_sql(&mut plugin)),
+            ("DataStore", _) => store = Some(data_store::read(&mut plugin)),
             ("KeyManager", "memory") => {
                 plugin.with_data(|_| ());
                 key_manager = Some(KeyManagerChoice::Memory);
@@ -139,62 +141,35 @@ fn read_x509pop(plugin: &mut Declared<'_>) -> X509PopServerConfig {
     })
 }
 
-const ONE_DATABASE: &str = "there is one connection that writes and a few that read, as SQLite likes it";
-
-fn read_sql(plugin: &mut Declared<'_>) -> SqliteConfig {
-    plugin.with_data(|data| {
-        read_database_type(data);
-        // Other databases have passwords in theirs.
-        let location = data.text_seen_by(Visibility::Secret, "connection_string", Flag::NONE, "");
-        if location.value.is_empty() {
-            data.problem(&location, "datastore-sql: connection_string must be set");
-        }
-        let migration = match data.is_set("disable_migration", false) {
-            true => MigrationPolicy::Refuse,
-            false => MigrationPolicy::Migrate,
-        };
-        data.without_effect(&["max_open_conns", "max_idle_conns", "conn_max_lifetime"], ONE_DATABASE);
-        data.without_effect(&["log_sql"], "statements are not logged");
-        data.without_effect(
-            &["ro_connection_string", "root_ca_path", "client_cert_path", "client_key_path"],
-            "it is for other databases than sqlite3",
-        );
-        SqliteConfig { connection_string: location.value, migration }
-    })
-}
-
-fn read_database_type(data: &mut Reader<'_>) {
-    const ONLY: &str = "is not available in this version; available is: sqlite3";
-    if data.is_block("database_type") {
-        data.problem_at(
-            "database_type",
-            format!("datastore-sql: a database_type with settings of its own {ONLY}"),
-        );
-        data.accept(&["database_type"]);
-        return;
-    }
-    let kind = data.text("database_type", Flag::NONE, "");
-    match kind.value.as_str() {
-        "sqlite3" => {}
-        "" => data.problem(&kind, "datastore-sql: database_type must be set"),
-        "postgres" | "mysql" | "aws_postgres" | "aws_mysql" => {
-            data.problem(&kind, format!("datastore-sql: database_type {:?} {ONLY}", kind.value));
-        }
-        other => data.problem(&kind, format!("datastore-sql: unsupported database_type: {other}")),
-    }
-}
-
 impl ServerPluginChoice {
-    /// Starts the plugins. Blocks: reads and writes files.
-    pub(crate) fn open(
+    /// Starts the plugins, the data store first.
+    pub(crate) async fn open(
         self,
+        trust_domain: TrustDomain,
+        clock: Arc<dyn Clock>,
+    ) -> Result<OpenServerPlugins, BoxError> {
+        let Self { key_manager, store, node_attestors } = self;
+        let store = store.open().await?;
+        let keys_and_nodes = KeysAndNodes { key_manager, node_attestors };
+        let open = move || keys_and_nodes.open(store, &trust_domain, &clock);
+        Ok(tokio::task::spawn_blocking(open).await??)
+    }
+}
+
+/// The plugins that read and write files when they start.
+struct KeysAndNodes {
+    key_manager: KeyManagerChoice,
+    node_attestors: Vec<NodeAttestorChoice>,
+}
+
+impl KeysAndNodes {
+    /// Starts the plugins. Blocks.
+    fn open(
+        self,
+        store: Arc<dyn DataStore>,
         trust_domain: &TrustDomain,
         clock: &Arc<dyn Clock>,
     ) -> Result<OpenServerPlugins, OpenPluginError> {
-        let sql = tracing::error_span!("part", subsystem_name = "sql");
-        let store = sql.in_scope(|| SqliteStore::open(self.store));
-        let store = store.map_err(OpenPluginError::of("DataStore", "sql"))?;
-        tracing::info!(reconfigurable = false, subsystem_name = "catalog", "Configured DataStore");
         let key_manager: Arc<dyn KeyManager> = match self.key_manager {
             KeyManagerChoice::Memory => {
                 log_loaded("KeyManager", "memory");
@@ -224,9 +199,6 @@ impl ServerPluginChoice {
             node_attestors.push(Arc::new(x509pop));
             own_bundle = (config.mode.as_deref() == Some("spiffe")).then_some(sender);
         }
-        Ok(OpenServerPlugins {
-            plugins: ServerPlugins { key_manager, store: Arc::new(store), node_attestors },
-            own_bundle,
-        })
+        Ok(OpenServerPlugins { plugins: ServerPlugins { key_manager, store, node_attestors }, own_bundle })
     }
 }

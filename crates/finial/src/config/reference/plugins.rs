@@ -1,6 +1,6 @@
 //! Keys of plugins.
 
-use super::Status::{Accepted, NoEffect, Refused, Works};
+use super::Status::{Accepted, Refused, Works};
 use super::{Group, key, under};
 
 pub(super) const BLOCK: Group = Group {
@@ -34,8 +34,67 @@ pub(super) const SERVER: Group = Group {
         under(
             "plugins.DataStore.sql.plugin_data",
             &[
-                key("database_type", "`sqlite3`", "", Works, "Other databases are refused. Required."),
-                key("connection_string", "text", "", Works, "A path or a `file:` URI. Required."),
+                key(
+                    "database_type",
+                    "`sqlite3`, `postgres`, `mysql`",
+                    "",
+                    Works,
+                    "PostgreSQL 15 or newer, MySQL 8 or newer, MariaDB 10.5 or newer. `aws_postgres` and `aws_mysql` \
+                     are refused. Required.",
+                ),
+                key(
+                    "connection_string",
+                    "text",
+                    "",
+                    Works,
+                    "sqlite3: a path or a `file:` URI. postgres: `dbname=… user=… password=… host=… sslmode=…` or \
+                     `postgres://…`. mysql: `user:password@tcp(host:port)/name?parseTime=true`. Required.",
+                ),
+                key(
+                    "ro_connection_string",
+                    "text",
+                    "",
+                    Works,
+                    "A copy of the database from which entries and agents are listed while it is level with the \
+                     primary. Not for sqlite3.",
+                ),
+                key(
+                    "root_ca_path",
+                    "path",
+                    "",
+                    Works,
+                    "The only authorities that may have issued the database's certificate. Only for mysql; postgres \
+                     has `sslrootcert` in `connection_string`.",
+                ),
+                key(
+                    "client_cert_path",
+                    "path",
+                    "",
+                    Works,
+                    "The certificate that is shown to the database. Only for mysql; postgres has `sslcert`.",
+                ),
+                key("client_key_path", "path", "", Works, "Its key. Only for mysql; postgres has `sslkey`."),
+                key(
+                    "max_open_conns",
+                    "number",
+                    "100",
+                    Works,
+                    "The most connections at once; 0 has no limit. Not for sqlite3.",
+                ),
+                key(
+                    "max_idle_conns",
+                    "number",
+                    "100",
+                    Works,
+                    "The most connections that are kept while they are not used, for 30 s. Not for sqlite3.",
+                ),
+                key(
+                    "conn_max_lifetime",
+                    "duration",
+                    "",
+                    Works,
+                    "The age at which a connection is closed. Not for sqlite3.",
+                ),
                 key(
                     "disable_migration",
                     "bool",
@@ -44,19 +103,12 @@ pub(super) const SERVER: Group = Group {
                     "Refuse a database of an older version instead of bringing it up to date.",
                 ),
                 key(
-                    "max_open_conns",
-                    "number",
-                    "",
-                    NoEffect,
-                    "There is one connection that writes and a few that read.",
+                    "log_sql",
+                    "bool",
+                    "false",
+                    Works,
+                    "Log every statement, without its values. Not for sqlite3.",
                 ),
-                key("max_idle_conns", "number", "", NoEffect, "As above."),
-                key("conn_max_lifetime", "duration", "", NoEffect, "As above."),
-                key("log_sql", "bool", "", NoEffect, "Statements are not logged."),
-                key("ro_connection_string", "text", "", NoEffect, "For other databases."),
-                key("root_ca_path", "path", "", NoEffect, "For other databases."),
-                key("client_cert_path", "path", "", NoEffect, "For other databases."),
-                key("client_key_path", "path", "", NoEffect, "For other databases."),
             ],
         ),
         under(

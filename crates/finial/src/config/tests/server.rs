@@ -383,13 +383,13 @@ fn plugins_data_is_checked() {
     };
     check(
         with(
-            r#"DataStore "sql" { plugin_data { database_type = "postgres" max_open_conns = 3 } }
+            r#"DataStore "sql" { plugin_data { database_type = "oracle" max_open_conns = 3 } }
 KeyManager "disk" { plugin_data {} }
 NodeAttestor "x509pop" { plugin_data { mode = "x" max_intermediates = 0 max_rsa_key_size = "a" } }"#,
         ),
         expect![[r#"
             t.conf:3:31: plugins.DataStore.sql.plugin_data.connection_string: datastore-sql: connection_string must be set
-            t.conf:3:49: plugins.DataStore.sql.plugin_data.database_type: datastore-sql: database_type "postgres" is not available in this version; available is: sqlite3
+            t.conf:3:49: plugins.DataStore.sql.plugin_data.database_type: datastore-sql: unsupported database_type: oracle
             t.conf:4:33: plugins.KeyManager.disk.plugin_data.keys_path: keys_path is required
             t.conf:5:47: plugins.NodeAttestor.x509pop.plugin_data.mode: mode can only be either spiffe or external_pki
             t.conf:5:71: plugins.NodeAttestor.x509pop.plugin_data.max_intermediates: max_intermediates must be greater than 0
@@ -403,7 +403,7 @@ NodeAttestor "x509pop" { plugin_data { ca_bundle_path = "/nowhere.pem" } plugin_
         ),
         expect![[r#"
             t.conf:3:31: plugins.DataStore.sql.plugin_data.connection_string: datastore-sql: connection_string must be set
-            t.conf:3:55: plugins.DataStore.sql.plugin_data.database_type: datastore-sql: a database_type with settings of its own is not available in this version; available is: sqlite3
+            t.conf:3:55: plugins.DataStore.sql.plugin_data.database_type: datastore-sql: aws_postgres and aws_mysql, with IAM instead of a password, are not available in this version; available are sqlite3, postgres and mysql, the latter two with a password in connection_string
             t.conf:4:37: plugins.KeyManager.memory.plugin_data: expected a block, found a string
             t.conf:5:93: plugins.NodeAttestor.x509pop.plugin_data_file: only one of [plugin_data, plugin_data_file] can be used
             t.conf:5:93: plugins.NodeAttestor.x509pop.plugin_data_file: open /nowhere.hcl: no such file or directory"#]],
@@ -440,4 +440,47 @@ fn only_the_first_of_several_plugins_sections_counts() {
         t.conf:2:9: plugins.DataStore: 'datastore' must be configured
         t.conf:2:9: plugins.KeyManager: constraint not satisfied: expected exactly 1 but got 0"#]],
     );
+}
+
+#[test]
+fn databases_are_checked() {
+    let with = |data: &str| {
+        let plugins = format!(
+            "DataStore \"sql\" {{ plugin_data {{ {data} }} }} KeyManager \"memory\" {{ plugin_data {{}} }}"
+        );
+        load_server_text(&format!("server {{ {SERVER} }}\nplugins {{ {plugins} }}"), &ServerFlags::default())
+    };
+    check(
+        with(
+            r#"database_type = "postgres" connection_string = "host=db user=u password=s3cret" root_ca_path = "/x""#,
+        ),
+        expect![[r#"
+            warning: t.conf:2:138: plugins.DataStore.sql.plugin_data.root_ca_path: has no effect: its own TLS settings are in connection_string: sslmode, sslrootcert, sslcert and sslkey
+        "#]],
+    );
+    check(
+        with(
+            r#"database_type = "postgres" connection_string = "host=db user=u passfile=/x"
+            ro_connection_string = "host=db s3cret" max_idle_conns = -1 conn_max_lifetime = "long""#,
+        ),
+        expect![[r#"
+            t.conf:2:90: plugins.DataStore.sql.plugin_data.connection_string: datastore-sql: passfile of connection_string is not supported; leave it out
+            t.conf:3:36: plugins.DataStore.sql.plugin_data.ro_connection_string: datastore-sql: missing "=" after "…" in connection_string
+            t.conf:3:93: plugins.DataStore.sql.plugin_data.conn_max_lifetime: could not parse conn_max_lifetime "long": time: invalid duration "long""#]],
+    );
+    check(
+        with(r#"database_type = "mysql" connection_string = "u:s3cret@tcp(db:3306)/spire""#),
+        expect![
+            "t.conf:2:87: plugins.DataStore.sql.plugin_data.connection_string: datastore-sql: invalid mysql config: missing parseTime=true param in connection_string"
+        ],
+    );
+    check(
+        with(
+            r#"database_type = "mysql" connection_string = "u:s3cret@tcp(db:3306)/spire?parseTime=true"
+            root_ca_path = "/x" client_cert_path = "/y" client_key_path = "/z" max_open_conns = 7 log_sql = true"#,
+        ),
+        expect![[r#""#]],
+    );
+    let loaded = with(r#"database_type = "mysql" connection_string = "u:s3cret@/spire?parseTime=true""#);
+    assert!(!format!("{:?}", loaded.unwrap().settings).contains("s3cret"));
 }

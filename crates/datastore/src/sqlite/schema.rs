@@ -3,19 +3,11 @@
 //! The texts are what SPIRE's object mapper writes, to the letter, so that a database made here and one
 //! made by SPIRE cannot be told apart. Runs once when a store opens, in one transaction.
 
-use crate::sqlite::Fault;
+use super::fault::Fault;
 use crate::time::DateTime;
-use finial_identity::Code;
-use finial_plugin::datastore::StoreError;
+use crate::version::{CODE_VERSION, LATEST, MigrationPolicy, StoredVersion, Verdict};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::time::SystemTime;
-
-/// The schema that this code reads and writes.
-pub(crate) const LATEST: i64 = 25;
-/// The oldest schema that is brought up to [`LATEST`] here.
-const OLDEST: i64 = 23;
-/// The SPIRE release whose store this one equals, as the `migrations` row names it.
-const CODE_VERSION: &str = "1.16.0";
 
 /// Everything that a new database has, in the order in which SPIRE makes it.
 const TABLES: [&str; 30] = [
@@ -52,7 +44,7 @@ const TABLES: [&str; 30] = [
 ];
 
 /// Makes the schema of an opened database the one in use, or says why it cannot be.
-pub(crate) fn prepare(
+pub(super) fn prepare(
     connection: &mut Connection,
     policy: MigrationPolicy,
     now: SystemTime,
@@ -66,28 +58,12 @@ pub(crate) fn prepare(
         transaction.commit()?;
         return Ok(());
     }
-    let stored = StoredVersion::read(&transaction)?;
-    match stored.schema {
-        LATEST => {}
-        newer if newer > LATEST => stored.tolerate_newer()?,
-        older if older < OLDEST => return Err(stored.too_old()),
-        _ if policy == MigrationPolicy::Refuse => {
-            return Err(refused("auto-migration must be enabled for current DB".to_owned()));
-        }
-        older => migrate(&transaction, older, now)?,
+    match read_version(&transaction)?.verdict(policy)? {
+        Verdict::Current => {}
+        Verdict::Migrate { from } => migrate(&transaction, from, now)?,
     }
     transaction.commit()?;
     Ok(())
-}
-
-/// Whether an older schema may be brought up to date (`disable_migration` of SPIRE's configuration).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MigrationPolicy {
-    /// Migrate when the store opens.
-    #[default]
-    Migrate,
-    /// Do not open a database that would have to be migrated.
-    Refuse,
 }
 
 fn create(transaction: &Transaction<'_>, now: SystemTime) -> Result<(), Fault> {
@@ -120,66 +96,10 @@ fn migrate(transaction: &Transaction<'_>, from: i64, now: SystemTime) -> Result<
     Ok(())
 }
 
-/// The row of `migrations`.
-struct StoredVersion {
-    schema: i64,
-    code: String,
-}
-
-impl StoredVersion {
-    fn read(transaction: &Transaction<'_>) -> Result<Self, Fault> {
-        let sql =
-            "SELECT COALESCE(version, 0), COALESCE(code_version, '') FROM migrations ORDER BY id LIMIT 1";
-        let row = transaction
-            .query_row(sql, [], |row| Ok(Self { schema: row.get(0)?, code: row.get(1)? }))
-            .optional()?;
-        Ok(row.unwrap_or(Self { schema: 0, code: String::new() }))
-    }
-
-    /// A database that a newer server of the same cluster has migrated already may be used as long as
-    /// that server is at most one minor release ahead.
-    fn tolerate_newer(&self) -> Result<(), Fault> {
-        let ours = minor_release(CODE_VERSION);
-        let near = match (ours, minor_release(&self.code)) {
-            (Some((our_major, our_minor)), Some((major, minor))) => {
-                our_major == major && our_minor.abs_diff(minor) <= 1
-            }
-            _ => false,
-        };
-        if near {
-            tracing::warn!(
-                schema = self.schema,
-                version_info = self.code,
-                "DB schema is ahead of code version, upgrading SPIRE Server is recommended"
-            );
-            return Ok(());
-        }
-        Err(refused(format!(
-            "incompatible DB schema and code version: the database has schema version {} of SPIRE {:?}, this \
-             server knows schema version {LATEST} of SPIRE {CODE_VERSION}; use a newer release of this server",
-            self.schema, self.code
-        )))
-    }
-
-    fn too_old(&self) -> Fault {
-        refused(format!(
-            "migrating from schema version {} requires a previous SPIRE release; please follow the upgrade \
-             strategy at doc/upgrading.md: let SPIRE upgrade this database to schema version {OLDEST} or later \
-             (SPIRE 1.8 to 1.14), then open it again",
-            self.schema
-        ))
-    }
-}
-
-/// Major and minor number of a semantic version; no version at all counts as 0.0.
-fn minor_release(version: &str) -> Option<(u64, u64)> {
-    if version.is_empty() {
-        return Some((0, 0));
-    }
-    let mut numbers = version.split('.').map(|number| number.parse().ok());
-    Some((numbers.next()??, numbers.next()??))
-}
-
-fn refused(text: String) -> Fault {
-    StoreError::new(Code::FailedPrecondition, format!("datastore-sql: {text}")).into()
+fn read_version(transaction: &Transaction<'_>) -> Result<StoredVersion, Fault> {
+    let sql = "SELECT COALESCE(version, 0), COALESCE(code_version, '') FROM migrations ORDER BY id LIMIT 1";
+    let row = transaction
+        .query_row(sql, [], |row| Ok(StoredVersion { schema: row.get(0)?, code: row.get(1)? }))
+        .optional()?;
+    Ok(row.unwrap_or(StoredVersion { schema: 0, code: String::new() }))
 }
