@@ -368,6 +368,9 @@ pub trait JournalStore: Send + Sync {
 }
 
 /// Everything a server remembers.
-pub trait DataStore: EntryStore + NodeStore + BundleStore + TokenStore + JournalStore {}
+pub trait DataStore:
+    EntryStore + NodeStore + BundleStore + FederationStore + TokenStore + JournalStore
+{
+}
 
-impl<T: EntryStore + NodeStore + BundleStore + TokenStore + JournalStore> DataStore for T {}
+impl<T: EntryStore + NodeStore + BundleStore + FederationStore + TokenStore + JournalStore> DataStore for T {}
