@@ -14,6 +14,7 @@
 //! | [`tls`] | SPIFFE TLS on rustls; the identity may change while it serves |
 //! | [`channel`] | gRPC channels over Unix sockets and TLS |
 //! | [`serve`] | running gRPC services on a listener, with limits and graceful shutdown |
+//! | [`web`] | one GET, and a server of small documents |
 
 pub mod address;
 pub mod channel;
@@ -23,3 +24,4 @@ pub mod peer;
 pub mod serve;
 pub mod status;
 pub mod tls;
+pub mod web;
