@@ -73,7 +73,7 @@ impl Deployment {
         let directory = tempfile::Builder::new().prefix("finial-test-").tempdir()?;
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let trust_domain = "example.org".to_owned();
         Ok(Self {
             server: None,
@@ -392,6 +392,11 @@ plugins {{
         }
         Ok(path)
     }
+}
+
+/// A port of 127.0.0.1 that nobody listens on.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// An entry with what every entry must have.

@@ -13,7 +13,7 @@ mod proxy;
 mod skip;
 mod workload;
 
-pub use deployment::{AgentOptions, Deployment, ServerOptions, entry};
+pub use deployment::{AgentOptions, Deployment, ServerOptions, entry, free_port};
 pub use fake_time::FakeTime;
 pub use node_authority::NodeAuthority;
 pub use process::{Outcome, Process};

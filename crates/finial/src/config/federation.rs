@@ -77,6 +77,10 @@ fn read_bind(endpoint: &mut Reader<'_>) -> Option<SocketAddr> {
         endpoint.problem(&address, format!("{:?} is not an IP address", address.value));
     }
     let port = endpoint.number("port", None, 0);
+    if port.value == 0 {
+        endpoint.problem(&port, "port must be configured");
+        return None;
+    }
     let port = server::read_port(endpoint, &port);
     Some(SocketAddr::new(ip?, port?))
 }

@@ -9,6 +9,7 @@ mod cli;
 mod crash;
 mod entries;
 mod faults;
+mod federation;
 mod lifecycle;
 mod real_clients;
 mod registry_suites;

@@ -25,7 +25,7 @@ pub enum EndpointUrlError {
 const SCHEME: &str = "https";
 
 /// Checks the URL of a bundle endpoint (SPIFFE Federation, section 5.2.1) and gives it with its scheme in small
-/// letters, otherwise as it was.
+/// letters and with what must be escaped, otherwise as it was.
 pub fn check_endpoint_url(url: &str) -> Result<String, EndpointUrlError> {
     let malformed = |reason: String| EndpointUrlError::Malformed { url: url.to_owned(), reason };
     if url.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
@@ -55,7 +55,22 @@ pub fn check_endpoint_url(url: &str) -> Result<String, EndpointUrlError> {
     if user.is_some() {
         return Err(EndpointUrlError::UserInfo);
     }
-    Ok(format!("{SCHEME}:{rest}"))
+    Ok(format!("{SCHEME}://{}{}", escaped(host, b""), escaped(path, NOT_IN_PATH)))
+}
+
+/// What a path must not have as it is.
+const NOT_IN_PATH: &[u8] = b" \"<>\\^`{|}";
+
+/// With these bytes, and those that are not ASCII, in base 16.
+fn escaped(part: &str, forbidden: &[u8]) -> String {
+    let mut text = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        match byte.is_ascii() && !forbidden.contains(&byte) {
+            true => text.push(char::from(byte)),
+            false => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
 }
 
 /// The scheme, which is empty if there is none, and what follows it.
@@ -88,7 +103,17 @@ fn check_host(host: &str) -> Result<(), String> {
         |c: &char| c.is_alphanumeric() || !c.is_ascii() || "-_.~!$&'()*+,;=:[]<>\"%".contains(*c);
     match host.chars().find(|c| !is_of_host(c)) {
         Some(bad) => Err(format!("invalid character {:?} in host name", bad.to_string())),
-        None => check_escapes(host),
+        None => check_escapes(host).and_then(|()| check_host_escapes(host)),
+    }
+}
+
+/// In a host only what is not ASCII is escaped, and the sign that begins the zone of an address.
+fn check_host_escapes(host: &str) -> Result<(), String> {
+    let is_ascii = |escape: &&str| escape.as_bytes().get(1).is_some_and(|digit| *digit < b'8');
+    let escapes = host.match_indices('%').filter_map(|(at, _)| host.get(at..at + 3));
+    match escapes.filter(is_ascii).find(|escape| *escape != "%25") {
+        Some(bad) => Err(format!("invalid URL escape {bad:?}")),
+        None => Ok(()),
     }
 }
 
@@ -107,6 +132,16 @@ fn check_escapes(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_kept_again(url in "(https|HTTPS|http)?(://|:)?[\\PC%@:\\[\\]/]{0,12}") {
+            if let Ok(kept) = check_endpoint_url(&url) {
+                prop_assert_eq!(check_endpoint_url(&kept), Ok(kept));
+            }
+        }
+    }
 
     #[test]
     fn good_ones_keep_all_but_the_case_of_their_scheme() {
@@ -117,6 +152,8 @@ mod tests {
             ("https://host:/", "https://host:/"),
             ("https://[::1]:8443", "https://[::1]:8443"),
             ("https://127.0.0.1/a@b", "https://127.0.0.1/a@b"),
+            ("https://[fe80::1%25eth0]/", "https://[fe80::1%25eth0]/"),
+            ("https://é.test/a b", "https://%C3%A9.test/a%20b"),
         ] {
             assert_eq!(check_endpoint_url(given).as_deref(), Ok(kept));
         }
@@ -140,6 +177,7 @@ mod tests {
             ("https://x y/", parse("https://x y/", "invalid character \" \" in host name")),
             ("https://[::1", parse("https://[::1", "missing ']' in host")),
             ("https://x/%zz", parse("https://x/%zz", "invalid URL escape \"%zz\"")),
+            ("https://%41.test/", parse("https://%41.test/", "invalid URL escape \"%41\"")),
             ("https://x/%1", parse("https://x/%1", "invalid URL escape \"%1\"")),
             (":foo", parse(":foo", "missing protocol scheme")),
             ("1x:foo", parse("1x:foo", "first path segment in URL cannot contain colon")),
