@@ -384,11 +384,17 @@ pub trait ChangeNotifications: Send + Sync {
 
 /// Everything a server remembers.
 pub trait DataStore:
-    EntryStore + NodeStore + BundleStore + TokenStore + JournalStore + ChangeNotifications
+    EntryStore + NodeStore + BundleStore + FederationStore + TokenStore + JournalStore + ChangeNotifications
 {
 }
 
 impl<T> DataStore for T where
-    T: EntryStore + NodeStore + BundleStore + TokenStore + JournalStore + ChangeNotifications
+    T: EntryStore
+        + NodeStore
+        + BundleStore
+        + FederationStore
+        + TokenStore
+        + JournalStore
+        + ChangeNotifications
 {
 }

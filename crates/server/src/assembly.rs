@@ -5,7 +5,10 @@ use crate::api::gate::Gate;
 use crate::authority::{Authority, AuthorityError, OWN_IDENTITY_EVERY, PRUNE_JOURNALS_EVERY, ROTATE_EVERY};
 use crate::bundle::{ForeignBundles, OwnBundle, PRUNE_EVERY, REFRESH_EVERY};
 use crate::config::{ServerConfig, ServerPlugins};
-use crate::endpoints::{ServerIdentity, ServerTrust, serve_tcp, serve_unix};
+use crate::endpoints::{
+    BundleEndpoint, BundleEndpointError, ServerIdentity, ServerTrust, serve_tcp, serve_unix,
+};
+use crate::federation::{Federation, FetchLimits};
 use crate::nodes::Nodes;
 use crate::policy::limits::Limits;
 use crate::registry::Registry;
@@ -66,6 +69,9 @@ pub enum ServerError {
         #[source]
         source: io::Error,
     },
+    /// The bundle endpoint is not to be had.
+    #[error(transparent)]
+    BundleEndpoint(#[from] BundleEndpointError),
     /// The private socket is not to be had.
     #[error("could not open the private socket")]
     Unix(#[from] UnixListenError),
@@ -148,11 +154,24 @@ pub async fn assemble(
         Arc::clone(&foreign_bundles),
         &config.admin_ids,
     );
-    let tls = TlsOptions { key_exchange: config.key_exchange, clock: Arc::clone(&clock) };
-    let tls = server_config(identity.cell(), Arc::new(trust), &tls)?;
+    let tls_options = TlsOptions { key_exchange: config.key_exchange, clock: Arc::clone(&clock) };
+    let tls = server_config(identity.cell(), Arc::new(trust), &tls_options)?;
     let tcp = TlsListener::bind(config.bind, tls, TcpOptions::default()).await;
     let tcp = tcp.map_err(|source| ServerError::Tcp { address: config.bind, source })?;
     let address = tcp.local_addr().unwrap_or(config.bind);
+    let bundle_endpoint = match &config.federation.bundle_endpoint {
+        None => None,
+        Some(wanted) => {
+            Some(BundleEndpoint::open(wanted, &identity, Arc::clone(&own_bundle), &tls_options).await?)
+        }
+    };
+    let federation = Federation::new(
+        config.federation.federates_with.clone(),
+        store,
+        Arc::clone(&foreign_bundles),
+        FetchLimits { key_exchange: config.key_exchange, ..FetchLimits::default() },
+        Arc::clone(&clock),
+    );
     let unix = UnixListener::bind(&config.socket_path, UnixSocketOptions::SERVER)?;
     let rooms = Arc::new(Rooms {
         trust_domain,
@@ -161,13 +180,25 @@ pub async fn assemble(
         nodes,
         own_bundle,
         foreign_bundles,
+        federation,
         limits: Limits::new(config.limit_attestation, config.limit_signing),
         server_identity: identity,
         clock,
     });
     let mut supervisor = Supervisor::new(shutdown.clone());
     supervisor.add("tcp-endpoint", serve_tcp(tcp, Arc::clone(&rooms), gate.clone(), shutdown.clone()));
-    supervisor.add("unix-endpoint", serve_unix(unix, Arc::clone(&rooms), gate, log, shutdown));
+    supervisor.add("unix-endpoint", serve_unix(unix, Arc::clone(&rooms), gate, log, shutdown.clone()));
+    supervisor.add("federation", Arc::clone(&rooms.federation).run(shutdown.clone()));
+    if let Some(endpoint) = bundle_endpoint {
+        if let Some(certificate) = endpoint.certificate() {
+            let (clock, every) = (Arc::clone(&rooms.clock), certificate.sync_interval());
+            supervisor.add_reconciler(Reconciler::new("serving-certificate", clock, every, move || {
+                let certificate = Arc::clone(&certificate);
+                async move { certificate.sync().await }
+            }));
+        }
+        supervisor.add("bundle-endpoint", endpoint.serve(shutdown));
+    }
     let rotations = Arc::new(Rotations::default());
     for reconciler in reconcilers(&config, &rooms, &rotations) {
         supervisor.add_reconciler(reconciler);

@@ -1,6 +1,7 @@
 //! What a server is told: complete, typed and valid. The door makes it from the operator's file.
 
 use crate::authority::AuthorityConfig;
+use crate::federation::FederationConfig;
 use crate::nodes::AgentIdSelector;
 use crate::policy::limits::Switch;
 use crate::registry::prune::AgentPruning;
@@ -37,6 +38,8 @@ pub struct ServerConfig {
     pub keep_events: Duration,
     /// Whether agents get their own ID as a selector.
     pub agent_id_selector: AgentIdSelector,
+    /// Whose bundles are fetched, and where our own is served.
+    pub federation: FederationConfig,
     /// Which key exchanges TLS allows.
     pub key_exchange: KeyExchange,
 }

@@ -12,6 +12,7 @@
 //! | [`api`] | the gate and one file per gRPC service |
 //! | [`nodes`] | attest, renew, ban, tokens; may this agent SVID act |
 //! | [`policy`] | who may call what, how often |
+//! | [`federation`] | relationships with other trust domains, and fetching their bundles |
 //! | [`registry`] | entries and agents: the index and its one writer |
 //! | [`authority`] | issuing, slots, rotation, journal, own identity |
 //! | [`bundle`] | the own bundle and those of others |
@@ -24,6 +25,7 @@ pub mod authority;
 pub mod bundle;
 pub mod config;
 pub mod endpoints;
+pub mod federation;
 pub mod nodes;
 pub mod policy;
 pub mod registry;

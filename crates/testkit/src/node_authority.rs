@@ -1,4 +1,4 @@
-//! Node certificates for agents that attest with `x509pop`.
+//! Node certificates for agents that attest with `x509pop`, and certificates for web servers.
 
 use anyhow::{Context, Result};
 use finial_identity::x509::{
@@ -13,7 +13,7 @@ use std::time::SystemTime;
 /// The extension with alternative names.
 const SUBJECT_ALT_NAME: &str = "2.5.29.17";
 
-/// An authority of node certificates.
+/// An authority of node certificates and of certificates for web servers.
 pub struct NodeAuthority {
     directory: PathBuf,
     key: PrivateKey,
@@ -60,6 +60,26 @@ impl NodeAuthority {
             "NodeAttestor \"x509pop\" {{ plugin_data {{\n        private_key_path = \"{key_path}\"\n        \
              certificate_path = \"{certificate_path}\"\n    }} }}"
         ))
+    }
+
+    /// The file with its own certificate.
+    pub fn certificate_file(&self) -> PathBuf {
+        self.directory.join("ca.pem")
+    }
+
+    /// Certifies a web server on `localhost`; gives the files of the certificate and of its key. Doing so again
+    /// under the same name replaces them.
+    pub fn web_server(&self, name: &str) -> Result<(PathBuf, PathBuf)> {
+        let key = PrivateKey::generate(KeyType::EcP256)?;
+        let subject = DistinguishedName::new(&[(AttributeKind::CommonName, name)]);
+        let id = SpiffeId::parse(&format!("spiffe://example.org/web/{name}"))?;
+        let profile = Profile::Svid { id, dns_names: vec!["localhost".to_owned()] };
+        let certificate =
+            sign(template(subject, &key, profile, Vec::new())?, &self.key, Some(&self.certificate))?;
+        let (certificate_path, key_path) = (self.file(name, "pem"), self.file(name, "key"));
+        fs::write(&certificate_path, pem::encode("CERTIFICATE", certificate.der()))?;
+        fs::write(&key_path, pem::encode("PRIVATE KEY", key.to_pkcs8()))?;
+        Ok((certificate_path, key_path))
     }
 
     fn file(&self, name: &str, extension: &str) -> PathBuf {

@@ -16,6 +16,7 @@
 //! | [`call_span`] | who calls what, on every log line of a call |
 //! | [`logger`] | the services that change the log level |
 //! | [`serve`] | running gRPC services on a listener, with limits and graceful shutdown |
+//! | [`web`] | one GET, and a server of small documents |
 
 pub mod address;
 pub mod call_span;
@@ -27,3 +28,4 @@ pub mod peer;
 pub mod serve;
 pub mod status;
 pub mod tls;
+pub mod web;

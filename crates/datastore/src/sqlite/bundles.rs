@@ -102,7 +102,7 @@ fn page(db: &Connection, after_row: i64, limit: u32) -> Result<Vec<Row<Bundle>>,
     }
 }
 
-fn apply(
+pub(super) fn apply(
     db: &Connection,
     trust_domain: &TrustDomain,
     change: BundleChange,

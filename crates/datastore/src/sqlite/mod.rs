@@ -5,6 +5,7 @@ mod entries;
 mod entry_rows;
 mod events;
 mod fault;
+mod federation;
 mod journals;
 mod location;
 mod nodes;

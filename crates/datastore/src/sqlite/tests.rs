@@ -23,7 +23,7 @@ async fn plan(store: &SqliteStore, sql: &'static str) -> String {
 async fn queries_use_indices() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
-    let all = [entries::ALL_SQL, entry_rows::ALL_SQL, nodes::ALL_SQL, similar::ALL_SQL];
+    let all = [entries::ALL_SQL, entry_rows::ALL_SQL, federation::ALL_SQL, nodes::ALL_SQL, similar::ALL_SQL];
     for sql in all.into_iter().flatten() {
         let plan = plan(&store, sql).await;
         let walks_all = plan.lines().any(|step| step.starts_with("SCAN") && !step.contains("CONSTANT"));

@@ -55,7 +55,7 @@ Each command that talks to a server or an agent goes to a Unix socket. The first
 ";
 
 /// Groups that this version's server has no API for.
-const NOT_SERVED: [&str; 3] = ["federation", "localauthority", "upstreamauthority"];
+const NOT_SERVED: [&str; 2] = ["localauthority", "upstreamauthority"];
 const NOT_SERVED_TEXT: &str = "\
 > The server of this version does not have this API yet: the command works with a server of SPIRE, and fails with
 > `Unimplemented` otherwise.

@@ -8,6 +8,7 @@
 mod agent;
 mod bootstrap;
 mod duration;
+mod federation;
 mod file;
 mod flags;
 mod path;

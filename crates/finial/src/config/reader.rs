@@ -4,7 +4,7 @@
 //! warning, and what the configuration came to, for one line in the log.
 
 use super::duration;
-use finial_runtime::config::decode::LabelledPair;
+use finial_runtime::config::decode::{self, LabelledPair};
 use finial_runtime::config::{Document, GoDuration, Position, Problem, Problems, Section, Value};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -94,6 +94,15 @@ pub(super) struct Pair<'d> {
     pub(super) section: Reader<'d>,
 }
 
+/// A block with a label, `federates_with "example.org" { … }`.
+#[derive(Debug)]
+pub(super) struct Labelled<'d> {
+    pub(super) label: &'d str,
+    /// Where the label stands.
+    pub(super) at: Position,
+    pub(super) section: Reader<'d>,
+}
+
 /// One section.
 #[derive(Debug)]
 pub(super) struct Reader<'d> {
@@ -130,6 +139,20 @@ impl<'d> Reader<'d> {
         let sections = self.section.blocks(name);
         let shadows = self.shadow.blocks(name);
         sections.into_iter().zip(shadows).map(|(section, shadow)| self.with(section, shadow)).collect()
+    }
+
+    /// The blocks with a label below a name.
+    pub(super) fn labelled(&mut self, name: &str) -> Vec<Labelled<'d>> {
+        let sections = self.section.labelled(name);
+        let shadows = self.shadow.labelled(name);
+        let labels: Vec<&str> = sections.iter().map(|block| block.label).collect();
+        self.note(name, format!("[{}]", labels.join(" ")));
+        let labelled = |(block, shadow): (decode::Labelled<'d>, decode::Labelled<'d>)| Labelled {
+            label: block.label,
+            at: block.at,
+            section: self.with(block.section, shadow.section),
+        };
+        sections.into_iter().zip(shadows).map(labelled).collect()
     }
 
     /// The blocks two labels below a name.

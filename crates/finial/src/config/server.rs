@@ -4,7 +4,7 @@ use super::flags::ServerFlags;
 use super::plugins::{self, ServerPluginChoice};
 use super::process::{self, HealthListener, LogFlags, LogSettings};
 use super::reader::{Flag, Reader, Setting};
-use super::{path, ttl};
+use super::{federation, path, ttl};
 use finial_identity::x509::{AttributeKind, DistinguishedName};
 use finial_identity::{KeyType, SpiffeId, TrustDomain};
 use finial_plugin::datastore::PruneScope;
@@ -76,7 +76,7 @@ fn read_config(section: &mut Reader<'_>, flags: &ServerFlags) -> Option<ServerCo
     let authority = read_authority(section, trust_domain.clone().unwrap_or(nobody));
     let (limit_attestation, limit_signing) = read_limits(section);
     let agent_pruning = read_agent_pruning(section);
-    read_federation(section);
+    let federation = federation::read(section, trust_domain.as_ref());
     read_proxies(section);
     section.without_effect(
         &["max_attested_node_info_staleness"],
@@ -96,6 +96,7 @@ fn read_config(section: &mut Reader<'_>, flags: &ServerFlags) -> Option<ServerCo
         agent_pruning,
         keep_events: experimental.keep_events,
         agent_id_selector: experimental.agent_id_selector,
+        federation: federation?,
         key_exchange: experimental.key_exchange,
     })
 }
@@ -265,22 +266,6 @@ fn read_agent_pruning(section: &mut Reader<'_>) -> Option<AgentPruning> {
     let expired_for = section.duration("prune_attested_nodes_expired_for", Flag::NONE, what)?;
     // SPIRE's zero turns it off.
     Some(AgentPruning { expired_for, scope, batch: size? }).filter(|pruning| !pruning.expired_for.is_zero())
-}
-
-/// What this version cannot do must not look as if it were done: others would wait for this server's bundle,
-/// or this server for theirs.
-fn read_federation(section: &mut Reader<'_>) {
-    let mut federation = section.block("federation");
-    federation.refused(
-        &["bundle_endpoint"],
-        "serving the bundle to other trust domains is not available in this version; remove bundle_endpoint",
-    );
-    federation.refused(
-        &["federates_with"],
-        "fetching bundles of other trust domains is not available in this version; remove federates_with and bring \
-         the bundles in with `bundle set`",
-    );
-    federation.finish_with_warnings();
 }
 
 fn read_proxies(section: &mut Reader<'_>) {

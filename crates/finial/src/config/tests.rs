@@ -13,6 +13,7 @@ use finial_wire::tls::KeyExchange;
 use std::time::Duration;
 
 mod agent;
+mod federation;
 mod files;
 mod server;
 

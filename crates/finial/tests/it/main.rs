@@ -11,6 +11,7 @@ mod crash;
 mod databases;
 mod entries;
 mod faults;
+mod federation;
 mod lifecycle;
 mod logs;
 mod real_clients;

@@ -4,6 +4,7 @@
 
 mod bundles;
 mod entries;
+mod federation;
 mod nodes;
 mod small;
 
@@ -12,6 +13,7 @@ pub use entries::{
     entry_admission, entry_batch, entry_concurrency, entry_crowds, entry_federation, entry_pages,
     entry_pruning, entry_refusals, entry_update_and_delete,
 };
+pub use federation::{relationship_changes, relationship_pages};
 pub use nodes::{event_pruning, node_attestation, node_changes, node_deletion, node_pruning};
 pub use small::{journals, tokens};
 
@@ -46,6 +48,8 @@ pub async fn check<S: DataStore, F: Future<Output = S>>(open: impl Fn() -> F) {
     bundle_changes(&open().await).await;
     bundle_rules(&open().await).await;
     bundle_deletion(&open().await).await;
+    relationship_changes(&open().await).await;
+    relationship_pages(&open().await).await;
     tokens(&open().await).await;
     journals(&open().await).await;
 }

@@ -13,10 +13,12 @@ pub mod health;
 mod page;
 pub mod svid;
 pub mod sync;
+pub mod trust_domain;
 
 use crate::authority::Authority;
 use crate::bundle::{ForeignBundles, OwnBundle};
 use crate::endpoints::ServerIdentity;
+use crate::federation::Federation;
 use crate::nodes::Nodes;
 use crate::policy::limits::Limits;
 use crate::registry::Registry;
@@ -44,6 +46,8 @@ pub struct Rooms {
     pub own_bundle: Arc<OwnBundle>,
     /// Bundles of others.
     pub foreign_bundles: Arc<ForeignBundles>,
+    /// Relationships with other trust domains.
+    pub federation: Arc<Federation>,
     /// Rate limits.
     pub limits: Limits,
     /// What the server shows of itself.

@@ -141,6 +141,11 @@ impl ForeignBundles {
         Ok(deleted)
     }
 
+    /// Takes note of a bundle that was stored together with something else.
+    pub fn remember(&self, bundle: &Bundle) {
+        self.wrote(&bundle.trust_domain, Some(Arc::new(bundle.clone())), self.clock.now());
+    }
+
     fn wrote(&self, trust_domain: &TrustDomain, bundle: Option<Arc<Bundle>>, now: SystemTime) {
         let mut memory = self.memory();
         memory.writes += 1;

@@ -1,10 +1,15 @@
 //! Where callers connect: TCP with mutual TLS for agents and administrators, the private socket for the
-//! operator. Both lead through the same gate to the same services; some services are on the socket only.
+//! operator. Both lead through the same gate to the same services; some services are on the socket only. And the
+//! bundle endpoint, which is open to everybody.
 
+mod bundle_endpoint;
 mod call_log;
+mod serving_certificate;
 mod signer;
 mod trust;
 
+pub use bundle_endpoint::{BundleEndpoint, BundleEndpointError};
+pub use serving_certificate::{ServingCertificate, ServingCertificateError};
 pub use signer::ServerIdentity;
 pub use trust::ServerTrust;
 
@@ -16,12 +21,14 @@ use crate::api::entry::EntryService;
 use crate::api::gate::Gate;
 use crate::api::health::HealthService;
 use crate::api::svid::SvidService;
+use crate::api::trust_domain::TrustDomainService;
 use finial_proto::server::agent::agent_server::AgentServer;
 use finial_proto::server::bundle::bundle_server::BundleServer;
 use finial_proto::server::debug::debug_server::DebugServer;
 use finial_proto::server::entry::entry_server::EntryServer;
 use finial_proto::server::logger::logger_server::LoggerServer;
 use finial_proto::server::svid::svid_server::SvidServer;
+use finial_proto::server::trustdomain::trust_domain_server::TrustDomainServer;
 use finial_runtime::logging::Handle;
 use finial_runtime::tasks::Shutdown;
 use finial_wire::call_span::CallSpanLayer;
@@ -43,10 +50,14 @@ fn remote_services(rooms: &Arc<Rooms>) -> Routes {
     let bundle = BundleServer::new(BundleService::new(Arc::clone(rooms)));
     let entry = EntryServer::new(EntryService::new(Arc::clone(rooms)));
     let svid = SvidServer::new(SvidService::new(Arc::clone(rooms)));
+    let trust_domain = TrustDomainServer::new(TrustDomainService::new(Arc::clone(rooms)));
     Routes::new(agent.max_decoding_message_size(MESSAGE_MAX))
         .add_service(bundle.max_decoding_message_size(MESSAGE_MAX))
         .add_service(entry.max_decoding_message_size(MESSAGE_MAX).max_encoding_message_size(usize::MAX))
         .add_service(svid.max_decoding_message_size(MESSAGE_MAX))
+        .add_service(
+            trust_domain.max_decoding_message_size(MESSAGE_MAX).max_encoding_message_size(usize::MAX),
+        )
 }
 
 /// The services of the private socket: all the others, and those about this process.

@@ -54,6 +54,7 @@ const AGENTS: &str = "/spire.api.server.agent.v1.Agent/";
 const BUNDLES: &str = "/spire.api.server.bundle.v1.Bundle/";
 const ENTRIES: &str = "/spire.api.server.entry.v1.Entry/";
 const SVIDS: &str = "/spire.api.server.svid.v1.SVID/";
+const TRUST_DOMAINS: &str = "/spire.api.server.trustdomain.v1.TrustDomain/";
 const DEBUG: &str = "/spire.api.server.debug.v1.Debug/";
 const LOGGER: &str = "/spire.api.server.logger.v1.Logger/";
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -86,6 +87,15 @@ pub fn access_of(path: &str) -> Option<Access> {
         (
             AGENTS,
             "CountAgents" | "ListAgents" | "GetAgent" | "DeleteAgent" | "BanAgent" | "CreateJoinToken",
+        ) => OPERATOR,
+        (
+            TRUST_DOMAINS,
+            "ListFederationRelationships"
+            | "GetFederationRelationship"
+            | "BatchCreateFederationRelationship"
+            | "BatchUpdateFederationRelationship"
+            | "BatchDeleteFederationRelationship"
+            | "RefreshBundle",
         ) => OPERATOR,
         (DEBUG, "GetInfo") => LOCAL,
         (LOGGER, "GetLogger" | "SetLogLevel" | "ResetLogLevel") => LOCAL,

@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod bundles;
 pub mod entries;
+pub mod federation;
 pub mod ids;
 pub mod log_levels;
 pub mod selectors;

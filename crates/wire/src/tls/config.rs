@@ -5,13 +5,15 @@ use super::verify::{CapturedChain, ClientVerifier, ServerRule, ServerVerifier, T
 use finial_identity::SpiffeId;
 use finial_runtime::clock::{Clock, SystemClock};
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion, version};
 use std::sync::Arc;
 
 const ALPN_HTTP2: &[u8] = b"h2";
+const ALPN_HTTP1: &[u8] = b"http/1.1";
 /// Hybrid key exchange is of TLS 1.3.
 static POST_QUANTUM_VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
@@ -91,6 +93,37 @@ pub fn server_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
+}
+
+/// A server's side for the web: nobody is asked for a certificate, and each connection is made anew, so that
+/// a certificate that was replaced is not shown any more.
+pub(super) fn web_server(
+    resolver: Arc<dyn ResolvesServerCert>,
+    options: &TlsOptions,
+) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let mut config = ServerConfig::builder_with_details(options.provider(), options.time())
+        .with_protocol_versions(options.versions())?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), ALPN_HTTP1.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// A client's side for the web, for HTTP/1.1.
+pub(super) fn web_client(
+    verifier: Arc<dyn ServerCertVerifier>,
+    options: &TlsOptions,
+) -> Result<ClientConfig, rustls::Error> {
+    let mut config = ClientConfig::builder_with_details(options.provider(), options.time())
+        .with_protocol_versions(options.versions())?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![ALPN_HTTP1.to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// Whom a client expects.

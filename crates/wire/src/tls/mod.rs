@@ -7,10 +7,15 @@
 mod config;
 mod identity;
 mod verify;
+mod web;
 
 pub use config::{ExpectedServer, KeyExchange, TlsOptions, client_config, server_config};
 pub use identity::{IdentityCell, IdentityError, LocalIdentity, TlsSigner};
 pub use verify::{CapturedChain, PeerSvid, TrustSource, VerifyError};
+pub use web::{
+    Shown, WebCertificate, WebCertificateCell, WebCertificateError, WebRoots, WebRootsError, WebVerifyError,
+    web_client_config, web_server_config,
+};
 
 use std::error::Error;
 use std::io;

@@ -194,8 +194,7 @@ telemetry { Prometheus { bogus = 1 } }
             t.conf:24:21: server.experimental.feature_flags: wit-svid: WIT-SVIDs are not available in this version; leave the flag out
             t.conf:25:23: server.experimental.named_pipe_name: invalid configuration: named_pipe_name is not supported in this platform; please use socket_path instead
             t.conf:26:28: server.experimental.auth_opa_policy_engine: a policy of your own is not available in this version; the built-in policy is that of SPIRE
-            t.conf:29:21: server.federation.bundle_endpoint: serving the bundle to other trust domains is not available in this version; remove bundle_endpoint
-            t.conf:30:32: server.federation.federates_with: fetching bundles of other trust domains is not available in this version; remove federates_with and bring the bundles in with `bundle set`
+            t.conf:30:32: server.federation.federates_with.other.org.bundle_endpoint_profile: federation configuration for trust domain "other.org": missing bundle endpoint configuration
             t.conf:34:17: health_checks.bogus: unknown configuration detected: "bogus" is no key of health check
             t.conf:34:40: health_checks.live_path: live_path "live" must begin with a slash
             t.conf:35:26: telemetry.Prometheus[0].bogus: unknown configuration detected: "bogus" is no key of Prometheus"#]],

@@ -3,19 +3,18 @@
 //! The bundle is read anew for each attempt, so that it may be brought or renewed while the agent waits, and
 //! an agent that already has a bundle does not need the source at all.
 
-mod http;
-
-use ::http::Uri;
 use async_trait::async_trait;
 use finial_agent::config::BundleSource;
 use finial_identity::bundle::format::{DOCUMENT_MAX, decode_pem, decode_spiffe};
 use finial_identity::{Bundle, TrustDomain};
 use finial_runtime::files;
 use finial_runtime::logging::chain;
-use http::{Roots, Via};
+use finial_wire::tls::{TlsOptions, WebRoots, web_client_config};
+use finial_wire::web::{self, Via};
+use http::{StatusCode, Uri};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
 
@@ -79,11 +78,30 @@ pub(super) struct Visit {
     pub(super) is_known_here: bool,
 }
 
+/// How a document is reached.
+#[derive(Debug, Clone)]
+enum Way {
+    Web(WebRoots),
+    Socket(PathBuf),
+}
+
+impl Way {
+    async fn open(&self) -> Result<Via, String> {
+        let roots = match self {
+            Self::Web(roots) => roots.clone(),
+            Self::Socket(path) => return Ok(Via::Unix(path.clone())),
+        };
+        let made = tokio::task::spawn_blocking(move || web_client_config(&roots, &TlsOptions::default()));
+        let config = made.await.map_err(|error| error.to_string())?;
+        Ok(Via::Tls(Arc::new(config.map_err(|error| chain(&error).to_string())?)))
+    }
+}
+
 /// A document on the web.
 #[derive(Debug)]
 pub(super) struct BundleUrl {
     url: Uri,
-    via: Via,
+    way: Way,
     visit: Option<Visit>,
     format: Format,
     trust_domain: TrustDomain,
@@ -94,7 +112,7 @@ pub(super) struct BundleUrl {
 impl BundleUrl {
     /// From a server whose certificate the system's authorities vouch for.
     pub(super) fn over_tls(url: Uri, format: Format, trust_domain: TrustDomain) -> Self {
-        Self::new(url, Via::Tls(Roots::System), None, format, trust_domain)
+        Self::new(url, Way::Web(WebRoots::System), None, format, trust_domain)
     }
 
     /// From a service behind a Unix socket.
@@ -105,12 +123,12 @@ impl BundleUrl {
         format: Format,
         trust_domain: TrustDomain,
     ) -> Self {
-        Self::new(url, Via::Unix(socket), Some(visit), format, trust_domain)
+        Self::new(url, Way::Socket(socket), Some(visit), format, trust_domain)
     }
 
-    fn new(url: Uri, via: Via, visit: Option<Visit>, format: Format, trust_domain: TrustDomain) -> Self {
+    fn new(url: Uri, way: Way, visit: Option<Visit>, format: Format, trust_domain: TrustDomain) -> Self {
         let (attempts, started) = Default::default();
-        Self { url, via, visit, format, trust_domain, attempts, started }
+        Self { url, way, visit, format, trust_domain, attempts, started }
     }
 
     /// The URL with what SPIRE tells the service in its query, names in order.
@@ -140,6 +158,15 @@ impl BundleUrl {
     }
 }
 
+async fn get(url: &Uri, way: &Way) -> Result<Vec<u8>, String> {
+    let via = way.open().await?;
+    let answer = web::get(url, &via, DOCUMENT_MAX).await.map_err(|error| error.to_string())?;
+    match answer.status {
+        StatusCode::OK => Ok(answer.body.to_vec()),
+        status => Err(format!("error downloading trust bundle: {status}")),
+    }
+}
+
 /// As Go escapes the value of a query.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -162,7 +189,7 @@ impl BundleSource for BundleUrl {
             Some(visit) => self.url_of_visit(visit, SystemTime::now())?,
             None => self.url.clone(),
         };
-        let fetched = timeout(FETCH_TIMEOUT, http::get(&url, &self.via, DOCUMENT_MAX)).await;
+        let fetched = timeout(FETCH_TIMEOUT, get(&url, &self.way)).await;
         let document = fetched
             .unwrap_or_else(|_| Err(format!("no answer within {} seconds", FETCH_TIMEOUT.as_secs())))
             .map_err(|why| format!("unable to fetch trust bundle URL {}: {why}", self.url))?;

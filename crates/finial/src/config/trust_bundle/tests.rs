@@ -1,4 +1,3 @@
-use super::http::{Roots, Via, get};
 use super::*;
 use finial_identity::pem;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -67,8 +66,11 @@ async fn web_server(responses: Vec<String>) -> String {
 }
 
 fn over_tls(url: &str) -> BundleUrl {
-    let roots = Roots::Given(vec![CertificateDer::from(der(WEB_CA))]);
-    BundleUrl::new(url.parse().unwrap(), Via::Tls(roots), None, Format::Pem, trust_domain())
+    BundleUrl::new(url.parse().unwrap(), vouched_by(WEB_CA), None, Format::Pem, trust_domain())
+}
+
+fn vouched_by(authority: &str) -> Way {
+    Way::Web(WebRoots::Given(vec![CertificateDer::from(der(authority))]))
 }
 
 #[tokio::test]
@@ -111,19 +113,16 @@ async fn a_server_that_nobody_vouches_for_is_not_believed() {
     let port = server.rsplit(':').next().unwrap();
     let other_name = over_tls(&format!("https://127.0.0.1:{port}/")).fetch().await.unwrap_err();
     assert!(other_name.contains("certificate"), "{other_name}");
-    let strangers = Via::Tls(Roots::Given(vec![CertificateDer::from(der(ROOT))]));
-    let stranger = get(&format!("{server}/").parse().unwrap(), &strangers, 100).await.unwrap_err();
-    assert!(stranger.contains("certificate"), "{stranger}");
+    let stranger = get(&format!("{server}/").parse().unwrap(), &vouched_by(ROOT)).await.unwrap_err();
+    assert!(stranger.contains("certificate signed by unknown authority"), "{stranger}");
 }
 
 #[tokio::test]
 async fn what_is_too_long_is_not_read() {
     let server = web_server(vec![ok(ROOT)]).await;
-    let via = Via::Tls(Roots::Given(vec![CertificateDer::from(der(WEB_CA))]));
-    assert_eq!(
-        get(&format!("{server}/").parse().unwrap(), &via, 100).await.unwrap_err(),
-        "length limit exceeded"
-    );
+    let via = vouched_by(WEB_CA).open().await.unwrap();
+    let refused = web::get(&format!("{server}/").parse().unwrap(), &via, 100).await.unwrap_err();
+    assert_eq!(refused.to_string(), "length limit exceeded");
 }
 
 #[tokio::test]

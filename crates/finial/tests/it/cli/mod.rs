@@ -6,6 +6,7 @@
 mod agent;
 mod bundles;
 mod entries;
+mod federation;
 mod fresh_server;
 mod mint;
 mod nobody_home;
