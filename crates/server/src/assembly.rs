@@ -18,6 +18,7 @@ use finial_runtime::reconcile::Reconciler;
 use finial_runtime::tasks::{Shutdown, Supervisor, TaskError};
 use finial_wire::listen::{TcpOptions, TlsListener, UnixListenError, UnixListener, UnixSocketOptions};
 use finial_wire::tls::{TlsOptions, server_config};
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -91,7 +92,7 @@ pub async fn assemble(
     log: Handle,
     shutdown: Shutdown,
 ) -> Result<Server, ServerError> {
-    let ServerPlugins { key_manager, store, node_attestors } = plugins;
+    let ServerPlugins { key_manager, store, node_attestors, upstream_authority } = plugins;
     let trust_domain = config.trust_domain.clone();
     let registry = Arc::new(Registry::load(Arc::clone(&store), &trust_domain).await?);
     if let Some(entry) = registry.foreign_entry(&trust_domain) {
@@ -109,6 +110,7 @@ pub async fn assemble(
         key_manager,
         Arc::clone(&store),
         Arc::clone(&own_bundle),
+        upstream_authority,
         Arc::clone(&clock),
     )
     .await?;
@@ -148,6 +150,11 @@ pub async fn assemble(
     let mut supervisor = Supervisor::new(shutdown.clone());
     supervisor.add("tcp-endpoint", serve_tcp(tcp, Arc::clone(&rooms), gate.clone(), shutdown.clone()));
     supervisor.add("unix-endpoint", serve_unix(unix, Arc::clone(&rooms), gate, log, shutdown));
+    let following = Arc::clone(&rooms.authority);
+    supervisor.add_until_stop("upstream-authority", async move {
+        following.follow_upstream().await;
+        Ok::<(), Infallible>(())
+    });
     for reconciler in reconcilers(&config, &rooms) {
         supervisor.add_reconciler(reconciler);
     }
@@ -166,10 +173,11 @@ fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>) -> Vec<Reconciler> {
     }));
     let (name, clock, period) = every("server-identity", OWN_IDENTITY_EVERY);
     let identity = Arc::clone(&rooms.server_identity);
-    all.push(Reconciler::new(name, clock, period, move || {
+    let renewal = Reconciler::new(name, clock, period, move || {
         let identity = Arc::clone(&identity);
         async move { identity.renew_if_due().await }
-    }));
+    });
+    all.push(renewal.with_bell(rooms.server_identity.bell()));
     let (name, clock, period) = every("bundle-pruning", PRUNE_EVERY);
     let bundle = Arc::clone(&rooms.own_bundle);
     all.push(Reconciler::new(name, clock, period, move || {
@@ -219,6 +227,7 @@ fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>) -> Vec<Reconciler> {
         async move {
             rooms.limits.forget_idle();
             let quiet_since = UnixTime::from(rooms.clock.now()).plus_seconds(-IDLE_SECONDS);
+            rooms.own_bundle.readers().forget_absent(rooms.clock.now().into());
             rooms.registry.forget_idle_agents(quiet_since);
             Ok::<(), StoreError>(())
         }

@@ -2,6 +2,7 @@
 
 use crate::authority::{Authority, AuthorityError};
 use finial_identity::x509::Certificate;
+use finial_runtime::reconcile::Bell;
 use finial_wire::tls::IdentityCell;
 use std::sync::Arc;
 use tracing::info;
@@ -10,12 +11,13 @@ use tracing::info;
 pub struct ServerIdentity {
     authority: Arc<Authority>,
     cell: Arc<IdentityCell>,
+    bell: Bell,
 }
 
 impl ServerIdentity {
     /// Issues the first one.
     pub async fn issue(authority: Arc<Authority>) -> Result<Arc<Self>, AuthorityError> {
-        let identity = Arc::new(Self { authority, cell: IdentityCell::empty() });
+        let identity = Arc::new(Self { authority, cell: IdentityCell::empty(), bell: Bell::new() });
         identity.renew().await?;
         Ok(identity)
     }
@@ -23,6 +25,11 @@ impl ServerIdentity {
     /// Where TLS finds it.
     pub fn cell(&self) -> Arc<IdentityCell> {
         Arc::clone(&self.cell)
+    }
+
+    /// Asks for a look whether it must be replaced, as after a taint.
+    pub fn bell(&self) -> Bell {
+        self.bell.clone()
     }
 
     /// The certificates, leaf first.
