@@ -12,7 +12,7 @@ pub use jwt::{JwtCache, JwtCacheOptions};
 pub use pacing::Pacing;
 pub use sign::SignOptions;
 
-use crate::cache::BundleSet;
+use crate::cache::{BundleSet, Cache};
 use crate::directory::Directory;
 use crate::own_identity::Verdicts;
 use crate::upstream::{HeldVersions, Upstream};
@@ -126,7 +126,9 @@ impl Sync {
         let bundles = self.fetch_bundles(own, wanted).await;
         self.directory.change(|cache| {
             let next = cache.bundles().replaced_by(bundles);
+            let known = Tainted::of(cache);
             let mut touched = cache.set_bundles(next);
+            Tainted::of(cache).tell_since(&known, cache.x509_count());
             touched.extend(cache.set_entries(&synced.kept, synced.changed));
             touched
         });
@@ -158,6 +160,41 @@ impl Sync {
         error!(error = %failure, code = %failure.code, "Failed to {what}; what is still valid is served");
         if let Some(reason) = failure.reason {
             self.verdicts.pronounce(reason);
+        }
+    }
+}
+
+/// Authorities of the own trust domain that are tainted, by their IDs.
+struct Tainted {
+    x509: BTreeSet<String>,
+    jwt: BTreeSet<String>,
+}
+
+impl Tainted {
+    fn of(cache: &Cache) -> Self {
+        let keys = cache.bundles().own().into_iter().flat_map(|bundle| &bundle.jwt_authorities);
+        let jwt = keys.filter(|key| key.tainted).map(|key| key.key_id.clone()).collect();
+        Self { x509: cache.tainted().clone(), jwt }
+    }
+
+    /// Says in SPIRE's words what was tainted since, and that what hangs on it will be replaced.
+    fn tell_since(&self, known: &Self, x509_count: usize) {
+        let new = |now: &BTreeSet<String>, before: &BTreeSet<String>| -> String {
+            now.difference(before).map(String::as_str).collect::<Vec<_>>().join(",")
+        };
+        let x509 = new(&self.x509, &known.x509);
+        if !x509.is_empty() {
+            debug!(subject_key_ids = x509, "New tainted X.509 authorities found");
+            match x509_count {
+                0 => debug!("No SVID entries to process for tainted X.509 authorities"),
+                count => {
+                    debug!(count, "Scheduled rotation for SVID entries due to tainted X.509 authorities");
+                }
+            }
+        }
+        let jwt = new(&self.jwt, &known.jwt);
+        if !jwt.is_empty() {
+            debug!(jwt_authority_key_ids = jwt, "New tainted JWT authorities found");
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::challenge::{Challenge, Response};
 use super::describe::{self, OtherNames};
-use super::{NAME, Payload, certificate_files, chain};
+use super::{NAME, Payload, chain};
+use crate::certificate_files;
 use crate::agent_path_template::{AgentPathTemplate, TemplateError};
 use crate::problem::{InvalidConfig, Problem};
 use async_trait::async_trait;

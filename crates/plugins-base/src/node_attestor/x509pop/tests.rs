@@ -1,3 +1,4 @@
+use crate::certificate_files;
 use super::challenge::{Challenge, ChallengeError, Response};
 use super::*;
 use async_trait::async_trait;
