@@ -2,7 +2,7 @@
 
 use crate::api::Rooms;
 use crate::api::gate::Gate;
-use crate::authority::{Authority, AuthorityError, OWN_IDENTITY_EVERY, PRUNE_JOURNALS_EVERY, ROTATE_EVERY};
+use crate::authority::{Authority, AuthorityError, OWN_IDENTITY_EVERY, PRUNE_JOURNALS_EVERY};
 use crate::bundle::{ForeignBundles, OwnBundle, PRUNE_EVERY, REFRESH_EVERY};
 use crate::config::{ServerConfig, ServerPlugins};
 use crate::endpoints::{ServerIdentity, ServerTrust, serve_tcp, serve_unix};
@@ -165,7 +165,7 @@ pub async fn assemble(
 fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>) -> Vec<Reconciler> {
     let every = |name: &str, period: Duration| (name.to_owned(), Arc::clone(&rooms.clock), period);
     let mut all = Vec::new();
-    let (name, clock, period) = every("authority-rotation", ROTATE_EVERY);
+    let (name, clock, period) = every("authority-rotation", config.authority.rotate_every());
     let authority = Arc::clone(&rooms.authority);
     all.push(Reconciler::new(name, clock, period, move || {
         let authority = Arc::clone(&authority);

@@ -74,7 +74,10 @@ async fn force_rotation_jwt_authority() -> Result<()> {
     let taint = ["localauthority", "jwt", "taint", "-authorityID", &old];
     let tainted = deployment.server_command(&taint).await?.ok()?;
     ensure!(
-        tainted == format!("Tainted JWT authority:\n  Authority ID: {old}\n  Expires at: 1970-01-01 00:00:00 +0000 UTC\n"),
+        tainted
+            == format!(
+                "Tainted JWT authority:\n  Authority ID: {old}\n  Expires at: 1970-01-01 00:00:00 +0000 UTC\n"
+            ),
         "{tainted}"
     );
     deployment.server()?.line("JWT authority tainted successfully").await?;
@@ -165,7 +168,9 @@ async fn force_rotation_self_signed() -> Result<()> {
     })
     .await?;
     ensure!(count(&bundle(&deployment).await?, "x509_authorities") == 1);
-    deployment.register(&agent_id(&deployment).await?, "spiffe://example.org/later", &[&own_uid()], 60).await?;
+    deployment
+        .register(&agent_id(&deployment).await?, "spiffe://example.org/later", &[&own_uid()], 60)
+        .await?;
     has_ids(&workload, &[ID, "spiffe://example.org/later"]).await?;
     Ok(())
 }

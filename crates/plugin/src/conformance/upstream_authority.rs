@@ -46,7 +46,8 @@ fn is_sound(minted: &MintedX509Ca, key: &PrivateKey, trust_domain: &TrustDomain,
     assert!(authority.not_after() <= now.plus_seconds(600 + 60), "it does not live longer than wished");
     let mut chain = vec![leaf_of(authority, key, trust_domain)];
     chain.extend(minted.chain.iter().cloned());
-    verify_svid(&chain, minted.roots.iter(), now).expect("what it signs is believed by those who trust the roots");
+    verify_svid(&chain, minted.roots.iter(), now)
+        .expect("what it signs is believed by those who trust the roots");
 }
 
 fn leaf_of(authority: &Certificate, key: &PrivateKey, trust_domain: &TrustDomain) -> Certificate {
@@ -62,8 +63,7 @@ fn leaf_of(authority: &Certificate, key: &PrivateKey, trust_domain: &TrustDomain
         },
         extra_extensions: Vec::new(),
     };
-    let issuer =
-        Issuer { subject_der: authority.raw_subject(), key_id: authority.subject_key_id(), scheme };
+    let issuer = Issuer { subject_der: authority.raw_subject(), key_id: authority.subject_key_id(), scheme };
     let tbs = to_be_signed(&template, &issuer);
     let signature = key.sign(scheme, &tbs).expect("a signature");
     Certificate::from_der(&assemble(&tbs, scheme, &signature)).expect("a certificate")
@@ -75,7 +75,9 @@ async fn refuses_bad_requests(upstream: &dyn UpstreamAuthority, trust_domain: &T
     let mut forged = good.clone();
     let last = forged.len() - 1;
     forged[last] ^= 1;
-    for (what, bad) in [("nothing", Vec::new()), ("half", good[..good.len() / 2].to_vec()), ("forged", forged)] {
+    for (what, bad) in
+        [("nothing", Vec::new()), ("half", good[..good.len() / 2].to_vec()), ("forged", forged)]
+    {
         let refused = upstream.mint_x509_ca(&bad, TTL).await.err();
         assert!(refused.is_some(), "a request that is {what} must be refused");
     }

@@ -127,7 +127,8 @@ fn verify(
         }
         let signed = |issuer: &&Certificate| {
             let key = issuer.public_key();
-            issuer.raw_subject() == at.raw_issuer() && key.is_ok_and(|key| at.verify_signature_by(&key).is_ok())
+            issuer.raw_subject() == at.raw_issuer()
+                && key.is_ok_and(|key| at.verify_signature_by(&key).is_ok())
         };
         if roots.iter().any(|root| root.validity().contains(now) && signed(&root)) {
             return Ok(());

@@ -1,8 +1,8 @@
 //! Signing an authority for a request with a key at hand.
 
 use finial_identity::x509::{
-    Certificate, CertificateTemplate, Csr, DistinguishedName, Extension, Issuer, Profile, SerialNumber, Validity,
-    X509Error, assemble, to_be_signed,
+    Certificate, CertificateTemplate, Csr, DistinguishedName, Extension, Issuer, Profile, SerialNumber,
+    Validity, X509Error, assemble, to_be_signed,
 };
 use finial_identity::{Failure, PrivateKey, TrustDomain, UnixTime};
 use std::time::Duration;
@@ -69,7 +69,10 @@ fn read(csr: &[u8], trust_domain: &TrustDomain) -> Result<Csr, Failure> {
     };
     if *uri != trust_domain.id().to_string() {
         let rule = "must use the trust domain ID for trust domain";
-        return Err(invalid(format!("CSR with SPIFFE ID {uri:?} is invalid: {rule} {:?}", trust_domain.as_str())));
+        return Err(invalid(format!(
+            "CSR with SPIFFE ID {uri:?} is invalid: {rule} {:?}",
+            trust_domain.as_str()
+        )));
     }
     Ok(csr)
 }
@@ -88,7 +91,8 @@ mod tests {
             let subject = DistinguishedName::spire();
             build_csr(&key, &CsrRequest { subject, spiffe_id: id, dns_names: &[] }).unwrap()
         };
-        let text = |csr: &[u8]| read(csr, &trust_domain).map_or_else(|failure| failure.message, |_| "ok".into());
+        let text =
+            |csr: &[u8]| read(csr, &trust_domain).map_or_else(|failure| failure.message, |_| "ok".into());
         assert_eq!(text(&request(Some(&trust_domain.id()))), "ok");
         assert_eq!(text(&request(None)), "unable to sign CSR: CSR must have exactly one URI SAN");
         let workload = SpiffeId::parse("spiffe://example.org/w").unwrap();

@@ -11,8 +11,8 @@ use super::rotation::{Outlook, STEPS_MAX, Step, hold_back_until, next_step};
 use super::signing::{JwtKey, X509Ca};
 use super::slot::{Activation, Held, Place, SigningAuthority, SlotId, SlotPair, key_id};
 use super::template;
-use finial_identity::x509::SerialNumber;
 use finial_identity::UnixTime;
+use finial_identity::x509::SerialNumber;
 use finial_proto::journal::Status;
 use finial_runtime::logging::chain;
 use std::sync::Arc;
@@ -97,9 +97,17 @@ impl Authority {
         let id = held.info.id.as_str();
         let is_late = now > hold_back_until(active);
         if is_late {
-            warn!(local_authority_id = id, count = unaware, "Activating an authority that not all agents know yet");
+            warn!(
+                local_authority_id = id,
+                count = unaware,
+                "Activating an authority that not all agents know yet"
+            );
         } else {
-            info!(local_authority_id = id, count = unaware, "Waiting until all agents know the prepared authority");
+            info!(
+                local_authority_id = id,
+                count = unaware,
+                "Waiting until all agents know the prepared authority"
+            );
         }
         !is_late
     }

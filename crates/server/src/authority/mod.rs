@@ -1,7 +1,7 @@
 //! The signing authorities of this server, and everything they sign.
 //!
 //! For the API, which issues SVIDs through [`Authority`], and for the assembly, which has it look after
-//! itself every [`ROTATE_EVERY`]. Who may have which SVID is decided elsewhere.
+//! itself every [`AuthorityConfig::rotate_every`]. Who may have which SVID is decided elsewhere.
 //!
 //! `template` says what is signed, `rotation` when authorities change, `slot` where they are and `rules` what
 //! operators may do with them, all four pure; `signing` holds keys with what can be computed once for all
@@ -56,8 +56,6 @@ use tokio::sync::Mutex;
 use tracing::{Instrument, Span, warn};
 use upstream::Above;
 
-/// How often it is looked whether authorities must change.
-pub const ROTATE_EVERY: Duration = Duration::from_secs(10);
 /// How often a server that cannot sign yet asks an upstream authority that is not there.
 const UPSTREAM_EVERY: Duration = Duration::from_secs(5);
 /// How often journals of servers that are gone are looked for.

@@ -91,7 +91,8 @@ fn restore_x509(
     key: Arc<dyn SigningKey>,
     certificate: Certificate,
 ) -> Result<X509Ca, &'static str> {
-    let chain: Result<Vec<_>, _> = entry.upstream_chain.iter().map(|der| Certificate::from_der(der)).collect();
+    let chain: Result<Vec<_>, _> =
+        entry.upstream_chain.iter().map(|der| Certificate::from_der(der)).collect();
     let chain = chain.map_err(|_| "unable to parse upstream chain certificate")?;
     let restored = match chain.first() {
         None => X509Ca::new(key, certificate),

@@ -111,7 +111,8 @@ mod tests {
         let stranger = "invalid subject key ID: upstream authority didn't sign the old local authority";
         assert_eq!(refused(&pair, "above two"), stranger);
         prepare(&mut pair, "two");
-        let prepared = "invalid subject key ID: only upstream authorities signing an old authority can be used";
+        let prepared =
+            "invalid subject key ID: only upstream authorities signing an old authority can be used";
         assert_eq!(refused(&pair, "above two"), prepared);
         pair.activate().unwrap();
         assert_eq!(refused(&pair, "above one"), "ok");

@@ -4,7 +4,8 @@ use super::config::AuthorityConfig;
 use super::error::IssueError;
 use finial_identity::jwt::JwtClaims;
 use finial_identity::x509::{
-    AttributeKind, Certificate, CertificateTemplate, DistinguishedName, Profile, SerialNumber, Validity, X509Error,
+    AttributeKind, Certificate, CertificateTemplate, DistinguishedName, Profile, SerialNumber, Validity,
+    X509Error,
 };
 use finial_identity::{PublicKey, SpiffeId, TrustDomain, UnixTime};
 use std::time::{Duration, SystemTime};

@@ -187,11 +187,7 @@ impl Authority {
     }
 
     /// Replaces the active X.509 authority if it hangs on one of these.
-    async fn leave(
-        &self,
-        workshop: &mut Workshop,
-        tainted: &[X509Authority],
-    ) -> Result<(), PrepareError> {
+    async fn leave(&self, workshop: &mut Workshop, tainted: &[X509Authority]) -> Result<(), PrepareError> {
         let hangs = |authority: &X509Ca| tainted.iter().any(|root| authority.hangs_on(&root.certificate));
         if !workshop.x509.active().is_some_and(|(_, _, active)| hangs(active)) {
             return Ok(());
@@ -209,7 +205,8 @@ impl Authority {
         let known = self.own_bundle.current();
         let is_known = |root: &X509Authority| {
             let mut known = known.x509_authorities.iter();
-            known.any(|known| known.certificate == root.certificate || root.tainted && known.id() == root.id())
+            known
+                .any(|known| known.certificate == root.certificate || root.tainted && known.id() == root.id())
         };
         let x509: Vec<X509Authority> = roots.iter().filter(|root| !is_known(root)).cloned().collect();
         if !x509.is_empty() {

@@ -158,7 +158,9 @@ fn read_spire_upstream(plugin: &mut Declared<'_>) -> SpireUpstreamConfig {
 }
 
 fn read_upstream_experimental(section: &mut Reader<'_>) -> KeyExchange {
-    if let Some(pipe) = section.optional_text("workload_api_named_pipe_name").filter(|pipe| !pipe.value.is_empty()) {
+    if let Some(pipe) =
+        section.optional_text("workload_api_named_pipe_name").filter(|pipe| !pipe.value.is_empty())
+    {
         let text = "configuration: workload_api_named_pipe_name is not supported on this platform; please use \
                     workload_api_socket instead";
         section.problem(&pipe, text);

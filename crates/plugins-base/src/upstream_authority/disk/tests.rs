@@ -28,10 +28,8 @@ fn ca(issuer: Option<&Ca>) -> Ca {
     let serial = SerialNumber::random().unwrap();
     let template = CertificateTemplate {
         serial,
-        subject: DistinguishedName::spire().with(
-            finial_identity::x509::AttributeKind::SerialNumber,
-            &[&serial.to_decimal()],
-        ),
+        subject: DistinguishedName::spire()
+            .with(finial_identity::x509::AttributeKind::SerialNumber, &[&serial.to_decimal()]),
         validity: Validity { not_before: now.plus_seconds(-60), not_after: now.plus_seconds(3600) },
         subject_key: key.public_key().clone(),
         profile: Profile::Authority { uri: trust_domain().id() },

@@ -48,7 +48,8 @@ impl SpireUpstreamConfig {
         let mut problems: Vec<Problem> =
             missing.map(|(key, _)| Problem::new(key, format!("{key} is required"))).collect();
         if !self.server_port.is_empty() && self.port().is_none() {
-            let text = format!("server_port {:?} is not a port: it must be a number up to 65535", self.server_port);
+            let text =
+                format!("server_port {:?} is not a port: it must be a number up to 65535", self.server_port);
             problems.push(Problem::new("server_port", text));
         }
         if let Some(port) = self.port()

@@ -105,7 +105,8 @@ impl Session {
         let mut client = SvidClient::new(self.channel.get()).max_decoding_message_size(MESSAGE_MAX);
         let what = "request a new Downstream X509CA";
         let answer = in_time(what, client.new_downstream_x509ca(request)).await?;
-        let chain: Result<Vec<_>, _> = answer.ca_cert_chain.iter().map(|der| Certificate::from_der(der)).collect();
+        let chain: Result<Vec<_>, _> =
+            answer.ca_cert_chain.iter().map(|der| Certificate::from_der(der)).collect();
         chain.map_err(|error| Failure::internal(format!("unable to parse CA cert chain: {error}")))
     }
 
@@ -123,7 +124,10 @@ impl Session {
     }
 
     /// Makes a JWT authority known above, and gives all of them.
-    pub(super) async fn publish_jwt_authority(&self, key: &JwtAuthority) -> Result<Vec<JwtAuthority>, Failure> {
+    pub(super) async fn publish_jwt_authority(
+        &self,
+        key: &JwtAuthority,
+    ) -> Result<Vec<JwtAuthority>, Failure> {
         let jwt_authority = jwt_authorities_to_proto(std::slice::from_ref(key)).pop();
         let mut client = BundleClient::new(self.channel.get()).max_decoding_message_size(MESSAGE_MAX);
         let answer = client.publish_jwt_authority(PublishJwtAuthorityRequest { jwt_authority });

@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use finial_identity::x509::{Certificate, Csr};
 use finial_identity::{AuthorityId, Code, Failure, JwtAuthority};
 use finial_plugin::datastore::BundleChange;
-use finial_plugin::upstream_authority::{
-    BundleUpdates, MintedX509Ca, UpstreamAuthority, UpstreamBundle,
-};
+use finial_plugin::upstream_authority::{BundleUpdates, MintedX509Ca, UpstreamAuthority, UpstreamBundle};
 use futures_util::{StreamExt, stream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -173,7 +171,8 @@ async fn jwt_authorities_follow_too() {
         until(&server, |server| server.bundle.current().find_jwt(prepared.id.as_str()).is_some()).await;
         above.activate_jwt_authority(&prepared.id).await.unwrap();
         above.taint_jwt_authority(&old).await.unwrap();
-        let is_tainted = |server: &Server| server.bundle.current().find_jwt(old.as_str()).is_some_and(|key| key.tainted);
+        let is_tainted =
+            |server: &Server| server.bundle.current().find_jwt(old.as_str()).is_some_and(|key| key.tainted);
         until(&server, is_tainted).await;
         above.revoke_jwt_authority(&old).await.unwrap();
         until(&server, |server| server.bundle.current().find_jwt(old.as_str()).is_none()).await;
@@ -227,7 +226,11 @@ async fn what_is_signed_below_a_tainted_root_is_refused() {
     let id: AuthorityId = root.server.active_x509();
     root.server.bundle.apply(BundleChange::TaintX509(id)).await.unwrap();
     let refused = server.authority.prepare_x509_authority().await.unwrap_err();
-    assert!(refused.message.contains("X509 CA minted by upstream authority is invalid"), "{}", refused.message);
+    assert!(
+        refused.message.contains("X509 CA minted by upstream authority is invalid"),
+        "{}",
+        refused.message
+    );
     assert_eq!(server.active_x509(), first);
 }
 
