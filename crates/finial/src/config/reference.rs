@@ -192,6 +192,8 @@ mod tests {
             KeyManager "memory" {}
             NodeAttestor "join_token" {}
             NodeAttestor "x509pop" {}
+            UpstreamAuthority "disk" {}
+            UpstreamAuthority "spire" {}
         }"#;
         let asked = asked(plugins, |root| drop(server::read(root, &ServerFlags::default())));
         assert_eq!(without_plugin_blocks(asked), without_plugin_blocks(documented(SERVER_GROUPS)));

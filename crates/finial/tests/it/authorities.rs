@@ -226,3 +226,42 @@ async fn force_rotation_self_signed_nested() -> Result<()> {
     }
     Ok(())
 }
+
+/// What SPIRE's commands print when a server is there; what differs from run to run stands as `<ID>` and `<TIME>`.
+const RECORDED: &str = include_str!("../../../../tests/fixtures/authority-commands.txt");
+
+/// `OLD` and `NEW` in the record are the active authority of the beginning and the one that was prepared last.
+#[tokio::test(flavor = "multi_thread")]
+async fn authority_commands_print_what_spire_prints() -> Result<()> {
+    let deployment = serving("", "").await?;
+    let variable = regex::Regex::new(r"\b[0-9a-f]{40}\b|\b[A-Za-z0-9]{32}\b")?;
+    let moment = regex::Regex::new(r#"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC"#)?;
+    let seconds = regex::Regex::new(r#""expires_at":"[1-9]\d+""#)?;
+    let (mut old, mut new) = (String::new(), String::new());
+    for case in RECORDED.split("$ spire-server ").skip(1) {
+        let (line, expected) = case.split_once('\n').context("a line")?;
+        let mut words: Vec<&str> = line.split(' ').collect();
+        if line.ends_with(" show") && line.starts_with("localauthority") {
+            let shown = json(&deployment, &words).await?;
+            if shown["old"].is_null() && shown["prepared"].is_null() {
+                old = text(&shown, "/active/authority_id")?;
+            }
+            new = text(&shown, "/prepared/authority_id").unwrap_or(new);
+        }
+        for word in &mut words {
+            match *word {
+                "OLD" => *word = &old,
+                "NEW" => *word = &new,
+                _ => {}
+            }
+        }
+        let outcome = deployment.server_command(&words).await?;
+        let printed =
+            format!("[stdout]\n{}[stderr]\n{}[rc] {}\n\n", outcome.stdout, outcome.stderr, outcome.code);
+        let printed = variable.replace_all(&printed, "<ID>");
+        let printed = moment.replace_all(&printed, "<TIME>");
+        let printed = seconds.replace_all(&printed, r#""expires_at":"<TIME>""#);
+        ensure!(printed == expected, "{line}\n--- expected\n{expected}--- printed\n{printed}");
+    }
+    Ok(())
+}

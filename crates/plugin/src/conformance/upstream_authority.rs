@@ -56,7 +56,8 @@ fn leaf_of(authority: &Certificate, key: &PrivateKey, trust_domain: &TrustDomain
         serial: SerialNumber::random().expect("random"),
         subject: DistinguishedName::spire(),
         validity: Validity { not_before: authority.not_before(), not_after: authority.not_after() },
-        subject_key: key.public_key().clone(),
+        // A leaf with the name and the key of its issuer would be no step at all.
+        subject_key: PrivateKey::generate(KeyType::EcP256).expect("a key").public_key().clone(),
         profile: Profile::Svid {
             id: SpiffeId::from_path(trust_domain, "/conformance").expect("an ID"),
             dns_names: Vec::new(),
