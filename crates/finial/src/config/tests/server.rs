@@ -335,7 +335,12 @@ KeyManager "memory" {}"#;
     let spire = r#"UpstreamAuthority "spire" { plugin_data {
 server_address = "above" server_port = 8081 workload_api_socket = "/s" experimental { require_pq_kem = true } } }"#;
     assert!(with(disk).is_ok() && with(spire).is_ok());
-    check(with(&format!("{disk}\n{spire}")), expect!["t.conf:2:9: plugins.UpstreamAuthority: constraint not satisfied: expected at most 1 but got 2"]);
+    check(
+        with(&format!("{disk}\n{spire}")),
+        expect![
+            "t.conf:2:9: plugins.UpstreamAuthority: constraint not satisfied: expected at most 1 but got 2"
+        ],
+    );
     check(
         with(
             r#"UpstreamAuthority "spire" { plugin_data {
@@ -349,9 +354,12 @@ experimental { workload_api_named_pipe_name = "p" }
             t.conf:5:15: plugins.UpstreamAuthority.spire.plugin_data.server_port: server_port "none" is not a port: it must be a number up to 65535
             t.conf:6:47: plugins.UpstreamAuthority.spire.plugin_data.experimental.workload_api_named_pipe_name: configuration: workload_api_named_pipe_name is not supported on this platform; please use workload_api_socket instead"#]],
     );
-    check(with(r#"UpstreamAuthority "disk" { plugin_data { bundle_file_path = "b" } }"#), expect![[r#"
+    check(
+        with(r#"UpstreamAuthority "disk" { plugin_data { bundle_file_path = "b" } }"#),
+        expect![[r#"
         t.conf:4:40: plugins.UpstreamAuthority.disk.plugin_data.cert_file_path: 'cert_file_path' and 'key_file_path' must be set and not empty
-        t.conf:4:40: plugins.UpstreamAuthority.disk.plugin_data.key_file_path: 'cert_file_path' and 'key_file_path' must be set and not empty"#]]);
+        t.conf:4:40: plugins.UpstreamAuthority.disk.plugin_data.key_file_path: 'cert_file_path' and 'key_file_path' must be set and not empty"#]],
+    );
 }
 
 #[test]
