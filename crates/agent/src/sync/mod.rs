@@ -7,6 +7,8 @@
 mod jwt;
 mod pacing;
 mod sign;
+#[cfg(test)]
+mod tests;
 
 pub use jwt::{JwtCache, JwtCacheOptions};
 pub use pacing::Pacing;
