@@ -7,6 +7,7 @@
 pub mod datastore;
 pub mod key_manager;
 pub mod node_attestor;
+pub mod upstream_authority;
 pub mod workload_attestor;
 
 #[cfg(feature = "conformance")]

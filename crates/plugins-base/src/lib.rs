@@ -8,8 +8,10 @@
 pub mod agent_path_template;
 pub mod key_manager;
 pub mod node_attestor;
+pub mod upstream_authority;
 pub mod workload_attestor;
 
+mod certificate_files;
 mod hex;
 mod problem;
 

@@ -2,7 +2,7 @@
 
 use crate::api::Rooms;
 use crate::api::gate::Gate;
-use crate::authority::{Authority, AuthorityError, OWN_IDENTITY_EVERY, PRUNE_JOURNALS_EVERY, ROTATE_EVERY};
+use crate::authority::{Authority, AuthorityError, OWN_IDENTITY_EVERY, PRUNE_JOURNALS_EVERY};
 use crate::bundle::{ForeignBundles, OwnBundle, PRUNE_EVERY, REFRESH_EVERY};
 use crate::config::{ServerConfig, ServerPlugins};
 use crate::endpoints::{
@@ -22,6 +22,7 @@ use finial_runtime::reconcile::Reconciler;
 use finial_runtime::tasks::{Shutdown, Supervisor, TaskError};
 use finial_wire::listen::{TcpOptions, TlsListener, UnixListenError, UnixListener, UnixSocketOptions};
 use finial_wire::tls::{TlsOptions, server_config};
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -115,7 +116,7 @@ pub async fn assemble(
     log: Handle,
     shutdown: Shutdown,
 ) -> Result<Server, ServerError> {
-    let ServerPlugins { key_manager, store, node_attestors } = plugins;
+    let ServerPlugins { key_manager, store, node_attestors, upstream_authority } = plugins;
     let trust_domain = config.trust_domain.clone();
     info!(subsystem_name = "endpoints", "Building in-memory entry cache");
     let registry = Arc::new(Registry::load(Arc::clone(&store), &trust_domain).await?);
@@ -135,6 +136,7 @@ pub async fn assemble(
         key_manager,
         Arc::clone(&store),
         Arc::clone(&own_bundle),
+        upstream_authority,
         Arc::clone(&clock),
     )
     .await?;
@@ -199,6 +201,11 @@ pub async fn assemble(
         }
         supervisor.add("bundle-endpoint", endpoint.serve(shutdown));
     }
+    let following = Arc::clone(&rooms.authority);
+    supervisor.add_until_stop("upstream-authority", async move {
+        following.follow_upstream().await;
+        Ok::<(), Infallible>(())
+    });
     let rotations = Arc::new(Rotations::default());
     for reconciler in reconcilers(&config, &rooms, &rotations) {
         supervisor.add_reconciler(reconciler);
@@ -212,7 +219,7 @@ pub async fn assemble(
 fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>, rotations: &Arc<Rotations>) -> Vec<Reconciler> {
     let every = |name: &str, period: Duration| (name.to_owned(), Arc::clone(&rooms.clock), period);
     let mut all = Vec::new();
-    let (name, clock, period) = every("authority-rotation", ROTATE_EVERY);
+    let (name, clock, period) = every("authority-rotation", config.authority.rotate_every());
     let (authority, rotations) = (Arc::clone(&rooms.authority), Arc::clone(rotations));
     all.push(Reconciler::new(name, clock, period, move || {
         let (authority, rotations) = (Arc::clone(&authority), Arc::clone(&rotations));
@@ -224,10 +231,11 @@ fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>, rotations: &Arc<Rotati
     }));
     let (name, clock, period) = every("server-identity", OWN_IDENTITY_EVERY);
     let identity = Arc::clone(&rooms.server_identity);
-    all.push(Reconciler::new(name, clock, period, move || {
+    let renewal = Reconciler::new(name, clock, period, move || {
         let identity = Arc::clone(&identity);
         async move { identity.renew_if_due().await }
-    }));
+    });
+    all.push(renewal.with_bell(rooms.server_identity.bell()));
     let (name, clock, period) = every("bundle-pruning", PRUNE_EVERY);
     let bundle = Arc::clone(&rooms.own_bundle);
     all.push(Reconciler::new(name, clock, period, move || {
@@ -277,6 +285,7 @@ fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>, rotations: &Arc<Rotati
         async move {
             rooms.limits.forget_idle();
             let quiet_since = UnixTime::from(rooms.clock.now()).plus_seconds(-IDLE_SECONDS);
+            rooms.own_bundle.readers().forget_absent(rooms.clock.now().into());
             rooms.registry.forget_idle_agents(quiet_since);
             Ok::<(), StoreError>(())
         }

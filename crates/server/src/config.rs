@@ -9,6 +9,7 @@ use finial_identity::{SpiffeId, TrustDomain};
 use finial_plugin::datastore::DataStore;
 use finial_plugin::key_manager::KeyManager;
 use finial_plugin::node_attestor::ServerNodeAttestor;
+use finial_plugin::upstream_authority::UpstreamAuthority;
 use finial_wire::tls::KeyExchange;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ pub struct ServerPlugins {
     pub key_manager: Arc<dyn KeyManager>,
     /// Its memory.
     pub store: Arc<dyn DataStore>,
+    /// Who signs its X.509 authorities; they sign themselves if there is nobody.
+    pub upstream_authority: Option<Arc<dyn UpstreamAuthority>>,
     /// How agents prove themselves, besides join tokens.
     pub node_attestors: Vec<Arc<dyn ServerNodeAttestor>>,
 }

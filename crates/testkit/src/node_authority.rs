@@ -30,8 +30,24 @@ impl NodeAuthority {
         let subject = DistinguishedName::new(&[(AttributeKind::CommonName, "node authority")]);
         let profile = Profile::Authority { uri: trust_domain.id() };
         let certificate = sign(template(subject, &key, profile, Vec::new())?, &key, None)?;
+        fs::write(directory.join("ca.key"), pem::encode("PRIVATE KEY", key.to_pkcs8()))?;
         fs::write(directory.join("ca.pem"), pem::encode("CERTIFICATE", certificate.der()))?;
         Ok(Self { directory, key, certificate })
+    }
+
+    /// The server's plugin that has this authority sign the server's own.
+    pub fn upstream_plugin(&self) -> String {
+        let (certificate, key) = (self.directory.join("ca.pem"), self.directory.join("ca.key"));
+        let (certificate, key) = (certificate.display(), key.display());
+        format!(
+            "UpstreamAuthority \"disk\" {{ plugin_data {{ cert_file_path = \"{certificate}\"\n    \
+             key_file_path = \"{key}\" }} }}"
+        )
+    }
+
+    /// Its ID, as servers print it.
+    pub fn id(&self) -> String {
+        self.certificate.subject_key_id_hex()
     }
 
     /// The server's plugin that admits nodes of this authority.

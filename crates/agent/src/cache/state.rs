@@ -88,6 +88,11 @@ impl Cache {
         self.groups.iter().count()
     }
 
+    /// The X.509 authorities of the own trust domain that must no longer be used, lower-case hex key IDs.
+    pub fn tainted(&self) -> &BTreeSet<String> {
+        &self.tainted
+    }
+
     /// The bundles.
     pub fn bundles(&self) -> &Arc<BundleSet> {
         &self.bundles

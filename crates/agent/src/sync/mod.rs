@@ -8,6 +8,8 @@ mod jwt;
 mod pacing;
 mod sign;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 pub use jwt::{JwtCache, JwtCacheOptions};
 pub use pacing::Pacing;

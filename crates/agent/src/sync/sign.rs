@@ -65,7 +65,12 @@ impl Sync {
         for ((entry, key), answer) in entries.iter().zip(keys).zip(answers) {
             let material = answer.and_then(|chain| self.accept(entry, key, chain));
             match material {
-                Ok(material) => signed.push((entry.id.clone(), material)),
+                Ok(material) => {
+                    if self.directory.read(|cache| cache.tainted().contains(&material.authority_key_id)) {
+                        refused.get_or_insert_with(still_tainted);
+                    }
+                    signed.push((entry.id.clone(), material));
+                }
                 Err(failure) => {
                     warn!(
                         entry_id = %entry.id,
@@ -122,6 +127,11 @@ impl Sync {
 /// How a batch went; the first refusal of one of its requests, if any.
 struct Outcome {
     refused: Option<Failure>,
+}
+
+/// Asking again at once would not help, and never end.
+fn still_tainted() -> Failure {
+    Failure::new(finial_identity::Code::Unavailable, "the server still signs with a tainted X.509 authority")
 }
 
 /// Whether a smaller batch may help.

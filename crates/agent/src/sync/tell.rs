@@ -64,11 +64,14 @@ fn tainted(cache: &Cache, before: Option<&Bundle>, now: &Bundle) {
     if !new.is_empty() {
         debug!(subject_key_ids = new.join(","), "New tainted X.509 authorities found");
         let count = cache.x509().values().filter(|svid| new.contains(&svid.authority_key_id)).count();
-        debug!(
-            count,
-            subsystem_name = CACHE,
-            "Scheduled rotation for SVID entries due to tainted X.509 authorities"
-        );
+        match count {
+            0 => debug!(subsystem_name = CACHE, "No SVID entries to process for tainted X.509 authorities"),
+            count => debug!(
+                count,
+                subsystem_name = CACHE,
+                "Scheduled rotation for SVID entries due to tainted X.509 authorities"
+            ),
+        }
     }
     let known = before.map(tainted_jwt).unwrap_or_default();
     let new: Vec<String> = tainted_jwt(now).difference(&known).cloned().collect();

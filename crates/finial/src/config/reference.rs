@@ -195,6 +195,8 @@ mod tests {
             KeyManager "memory" {}
             NodeAttestor "join_token" {}
             NodeAttestor "x509pop" {}
+            UpstreamAuthority "disk" {}
+            UpstreamAuthority "spire" {}
         }"#;
         let federation = r#"server { federation {
             bundle_endpoint { profile "https_web" { serving_cert_file {} } }

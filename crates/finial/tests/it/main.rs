@@ -5,6 +5,7 @@
     reason = "tests fail by panicking, and some play a workload"
 )]
 
+mod authorities;
 mod bad_input;
 mod cli;
 mod crash;
@@ -14,10 +15,12 @@ mod faults;
 mod federation;
 mod lifecycle;
 mod logs;
+mod nested;
 mod real_clients;
 mod registry_suites;
 mod rotation;
 mod spire_swap;
+mod upstream;
 mod workload_api;
 
 use anyhow::Result;
@@ -31,8 +34,7 @@ pub(crate) const SERVER: &str = "spiffe://example.org/spire/server";
 
 /// A deployment with nothing running, of this binary or of the one that `FINIAL_TEST_BINARY` names.
 pub(crate) fn deployment() -> Result<Deployment> {
-    let binary = std::env::var("FINIAL_TEST_BINARY");
-    Deployment::new(binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_finial").to_owned()))
+    Deployment::new(binary())
 }
 
 /// A deployment whose server serves, with these lines in its `server` block and these further plugins.
@@ -54,6 +56,11 @@ pub(crate) async fn start_server(deployment: &mut Deployment, server: &str, plug
     let usual = ServerOptions::default();
     let server = format!("{}\n    {server}", usual.server);
     deployment.start_server(&ServerOptions { server, plugins: plugins.to_owned(), ..usual }).await
+}
+
+/// The binary, for further deployments.
+pub(crate) fn binary() -> String {
+    std::env::var("FINIAL_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_finial").to_owned())
 }
 
 /// The selector of this process's user.

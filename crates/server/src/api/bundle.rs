@@ -1,10 +1,12 @@
 //! `spire.api.server.bundle.v1.Bundle`.
 
 use super::Rooms;
+use super::agent::limited;
+use super::gate::Admitted;
 use super::page::Page;
 use super::refuse;
 use async_trait::async_trait;
-use finial_identity::{Bundle as TrustBundle, Code, Failure, TrustDomain};
+use finial_identity::{Bundle as TrustBundle, Code, Failure, SpiffeId, TrustDomain};
 use finial_plugin::datastore::{BundleChange, BundleDeletion, BundleParts};
 use finial_proto::server::bundle::batch_delete_federated_bundle_request::Mode;
 use finial_proto::server::bundle::bundle_server::Bundle;
@@ -34,6 +36,12 @@ impl BundleService {
     /// A service on these rooms.
     pub fn new(rooms: Arc<Rooms>) -> Self {
         Self { rooms }
+    }
+
+    /// Whether others verify with what this caller was given: agents and servers below hand it on.
+    fn passes_on(&self, id: &SpiffeId) -> bool {
+        let entries = || self.rooms.registry.entries_of(id);
+        id.path().starts_with("/spire/agent/") || entries().iter().any(|entry| entry.value.spec.downstream)
     }
 
     /// Reads the name of a foreign trust domain; `doing` completes the refusal of the own one.
@@ -139,8 +147,13 @@ impl Bundle for BundleService {
         &self,
         request: Request<GetBundleRequest>,
     ) -> Result<Response<types::Bundle>, Status> {
-        let bundle = self.rooms.own_bundle.current();
+        let caller = Admitted::of(&request)?;
         let mask = request.into_inner().output_mask;
+        let takes_all = mask.as_ref().is_none_or(|mask| mask.x509_authorities && mask.jwt_authorities);
+        let bundle = match caller.id.filter(|id| takes_all && self.passes_on(id)) {
+            Some(reader) => self.rooms.own_bundle.give_to(&reader),
+            None => self.rooms.own_bundle.current(),
+        };
         Ok(Response::new(bundles::bundle_to_proto(&bundle, mask.as_ref())))
     }
 
@@ -163,9 +176,19 @@ impl Bundle for BundleService {
 
     async fn publish_jwt_authority(
         &self,
-        _: Request<PublishJwtAuthorityRequest>,
+        request: Request<PublishJwtAuthorityRequest>,
     ) -> Result<Response<PublishJwtAuthorityResponse>, Status> {
-        Err(Status::unimplemented("downstream servers are not served yet"))
+        let caller = Admitted::of(&request)?;
+        let waited = self.rooms.limits.publish.wait(caller.peer, 1).await;
+        waited.map_err(|e| limited(e, "rejecting request due to key publishing rate limiting"))?;
+        let key = request.into_inner().jwt_authority;
+        let key = key.ok_or_else(|| Status::invalid_argument("missing JWT authority"))?;
+        let key = bundles::jwt_authority_from_proto(&key)
+            .map_err(|e| Status::invalid_argument(format!("invalid JWT authority: {e}")))?;
+        let published = self.rooms.authority.publish_jwt_key(key).await;
+        let bundle = published.map_err(|e| Status::internal(format!("failed to publish JWT key: {e}")))?;
+        let jwt_authorities = bundles::jwt_authorities_to_proto(&bundle.jwt_authorities);
+        Ok(Response::new(PublishJwtAuthorityResponse { jwt_authorities }))
     }
 
     async fn publish_wit_authority(

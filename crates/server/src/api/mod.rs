@@ -10,6 +10,7 @@ pub mod debug;
 pub mod entry;
 pub mod gate;
 pub mod health;
+pub mod local_authority;
 mod page;
 pub mod svid;
 pub mod sync;

@@ -4,7 +4,7 @@ use super::Rooms;
 use super::agent::{limited, svid_to_proto};
 use super::gate::Admitted;
 use super::refuse;
-use crate::authority::{IssuedJwt, IssuedX509, JtiSwitch, JwtRequest, MintX509};
+use crate::authority::{IssuedJwt, IssuedX509, IssuedX509Ca, JtiSwitch, JwtRequest, MintX509};
 use crate::registry::AuthorizedEntries;
 use async_trait::async_trait;
 use finial_identity::dns::{check_wildcard_overlap, validate_dns_name};
@@ -71,6 +71,20 @@ impl SvidService {
         let wish =
             MintX509 { id, key: csr.public_key, dns_names: csr.dns_names, raw_subject: csr.raw_subject, ttl };
         self.rooms.authority.mint_x509(wish).await
+    }
+
+    /// Signs an authority for the key of a request; nothing else of the request counts.
+    async fn new_downstream(&self, request: &NewDownstreamX509caRequest) -> Result<IssuedX509Ca, Failure> {
+        let csr = Csr::parse(&request.csr).map_err(|e| Failure::invalid(format!("malformed CSR: {e}")))?;
+        csr.verify_signature().map_err(|e| Failure::invalid(format!("invalid CSR signature: {e}")))?;
+        let ttl = u64::try_from(request.preferred_ttl).ok().map(Duration::from_secs);
+        let issued = self.rooms.authority.issue_downstream_x509_ca(&csr.public_key, ttl).await?;
+        debug!(
+            spiffe_id = %self.rooms.trust_domain.id(),
+            expires_at = issued.expires_at.seconds(),
+            "Signed X509 CA SVID"
+        );
+        Ok(issued)
     }
 
     fn read_mint_csr(&self, csr: &[u8]) -> Result<(SpiffeId, Csr), Failure> {
@@ -222,8 +236,18 @@ impl Svid for SvidService {
 
     async fn new_downstream_x509ca(
         &self,
-        _: Request<NewDownstreamX509caRequest>,
+        request: Request<NewDownstreamX509caRequest>,
     ) -> Result<Response<NewDownstreamX509caResponse>, Status> {
-        Err(Status::unimplemented("downstream servers are not served yet"))
+        let caller = Admitted::of(&request)?;
+        let waited = self.rooms.limits.downstream.wait(caller.peer, 1).await;
+        waited.map_err(|e| limited(e, "rejecting request due to downstream CA signing rate limit"))?;
+        let request = request.into_inner();
+        let issued = self.new_downstream(&request).await.map_err(refuse)?;
+        let bundle = self.rooms.own_bundle.current();
+        let roots = bundle.x509_authorities.iter().map(|root| root.certificate.der().to_vec().into());
+        Ok(Response::new(NewDownstreamX509caResponse {
+            ca_cert_chain: issued.chain,
+            x509_authorities: roots.collect(),
+        }))
     }
 }

@@ -4,6 +4,9 @@ use finial_identity::x509::{AttributeKind, DistinguishedName};
 use finial_identity::{KeyType, TrustDomain};
 use std::time::Duration;
 
+/// The longest pause between two looks at authorities.
+const ROTATE_EVERY: Duration = Duration::from_secs(10);
+
 /// What is signed, with what kind of key, for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthorityConfig {
@@ -40,6 +43,12 @@ pub enum JwtSwitch {
 }
 
 impl AuthorityConfig {
+    /// How often it is looked whether authorities must change: ten seconds, and oftener where they live so
+    /// shortly that they would end in between.
+    pub fn rotate_every(&self) -> Duration {
+        (self.ca_ttl / 24).clamp(Duration::from_secs(1), ROTATE_EVERY)
+    }
+
     /// The subject that SPIRE's authorities have: `C=US, O=SPIFFE`.
     pub fn default_ca_subject() -> DistinguishedName {
         DistinguishedName::new(&[(AttributeKind::Country, "US"), (AttributeKind::Organization, "SPIFFE")])

@@ -35,9 +35,19 @@ pub enum AuthorityError {
     /// The server could not issue its own SVID.
     #[error("could not rotate server SVID")]
     OwnIdentity(#[from] OwnIdentityError),
+    /// What changed above could not be stored.
+    #[error("failed to take over what changed at the upstream authority")]
+    FollowUpstream(#[source] StoreError),
     /// Old journals could not be removed.
     #[error("unable to prune CA journals")]
     PruneJournals(#[source] StoreError),
+}
+
+impl AuthorityError {
+    /// Whether it may help to wait for the authority above.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self, Self::RotateX509(error) | Self::RotateJwt(error) if error.is_waiting())
+    }
 }
 
 /// Why a signing authority could not be prepared.
@@ -64,9 +74,47 @@ pub enum PrepareError {
     /// The authority could not be published, so it must not sign.
     #[error("failed to append the authority to the bundle")]
     Publish(#[source] StoreError),
+    /// The authority above did not sign.
+    #[error("the upstream authority did not mint an X.509 authority: {0}")]
+    Upstream(finial_identity::Failure),
+    /// What the authority above signed is not what was asked for.
+    #[error("X509 CA minted by upstream authority is invalid")]
+    InvalidUpstream(#[source] InvalidUpstream),
+    /// The authority above does not take the JWT authority.
+    #[error("failed to publish the JWT key")]
+    PublishJwt(#[source] super::PublishError),
     /// The store took the authority and gives a bundle without it.
     #[error("the bundle does not have the new authority")]
     NotPublished,
+}
+
+impl PrepareError {
+    /// Whether it may help to wait for the authority above.
+    pub(super) fn is_waiting(&self) -> bool {
+        use finial_identity::Code;
+        let failure = match self {
+            Self::Upstream(failure) | Self::PublishJwt(super::PublishError::Upstream(failure)) => failure,
+            _ => return false,
+        };
+        matches!(failure.code, Code::Unavailable | Code::DeadlineExceeded | Code::PermissionDenied)
+    }
+}
+
+/// What is wrong with an authority that was signed above.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidUpstream {
+    /// The certificate is not one of an authority of this trust domain.
+    #[error("invalid upstream-signed X509 CA")]
+    Certificate(#[source] X509Error),
+    /// It is for another key.
+    #[error("invalid upstream-signed X509 CA: it is for another key")]
+    OtherKey,
+    /// No root that came with it signed it.
+    #[error("none of the upstream roots signed it")]
+    NoRoot,
+    /// Those who trust its roots do not believe what it signs.
+    #[error("X509 CA produced an invalid X509-SVID chain")]
+    Chain(#[source] X509Error),
 }
 
 /// Why something was not signed. The texts are SPIRE's where it has one.
@@ -99,6 +147,8 @@ pub(super) enum IssueError {
     Subject(X509Error),
     #[error("failed to sign X509 SVID: {0}")]
     SignX509(SignError),
+    #[error("unable to create downstream X509 CA: {0}")]
+    SignX509Ca(SignError),
     #[error("unable to sign JWT SVID: failed to sign JWT SVID: {0}")]
     SignJwt(SignError),
     #[error("unable to sign JWT SVID: failed to sign JWT SVID: {0}")]

@@ -86,7 +86,11 @@ impl Journal {
             slot_id: slot.as_str().to_owned(),
             issued_at: UnixTime::from(issued_at).seconds(),
             certificate: authority.certificate().der().to_vec().into(),
-            upstream_chain: Vec::new(),
+            upstream_chain: authority
+                .upstream_chain()
+                .iter()
+                .map(|link| link.der().to_vec().into())
+                .collect(),
             status: Status::Prepared.into(),
             authority_id: info.id.to_string(),
             not_after: info.expires_at.seconds(),

@@ -7,18 +7,17 @@ use super::Authority;
 use super::config::JwtSwitch;
 use super::error::{AuthorityError, PrepareError};
 use super::journal::Journal;
-use super::rotation::{STEPS_MAX, Step, next_step};
-use super::signing::{JwtKey, X509Ca, check_authority, is_trusted_certificate};
-use super::slot::{Activation, Place, SigningAuthority, SlotId, SlotPair, key_id};
+use super::rotation::{Outlook, STEPS_MAX, Step, hold_back_until, next_step};
+use super::signing::{JwtKey, X509Ca};
+use super::slot::{Activation, Held, Place, SigningAuthority, SlotId, SlotPair, key_id};
 use super::template;
+use finial_identity::UnixTime;
 use finial_identity::x509::SerialNumber;
-use finial_identity::{UnixTime, X509Authority};
-use finial_plugin::datastore::BundleChange;
 use finial_proto::journal::Status;
 use finial_runtime::logging::{chain, go_time};
 use std::sync::Arc;
 use std::time::SystemTime;
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 /// What only one task at a time works on: readers have the snapshots in [`Authority`].
 pub(super) struct Workshop {
@@ -52,6 +51,7 @@ impl Authority {
             let outlook = workshop.x509.outlook(&self.own_bundle.current(), now.into());
             match next_step(outlook, now) {
                 None => break,
+                Some(Step::Activate) if self.is_held_back(&workshop.x509, outlook, now) => break,
                 Some(Step::Prepare) => self.prepare_x509(workshop, Place::Next).await?,
                 Some(Step::Activate) => self.activate_x509(workshop).await,
                 Some(Step::Begin) => {
@@ -69,6 +69,7 @@ impl Authority {
             let outlook = workshop.jwt.outlook(&self.own_bundle.current(), now.into());
             match next_step(outlook, now) {
                 None => break,
+                Some(Step::Activate) if self.is_held_back(&workshop.jwt, outlook, now) => break,
                 Some(Step::Prepare) => self.prepare_jwt(workshop, Place::Next).await?,
                 Some(Step::Activate) => self.activate_jwt(workshop).await,
                 Some(Step::Begin) => {
@@ -80,7 +81,49 @@ impl Authority {
         Ok(())
     }
 
-    /// Makes a self-signed authority and publishes it.
+    /// Whether a prepared authority must wait because agents or servers below have not fetched it yet. While
+    /// nothing else can sign it never must, and otherwise not for long.
+    fn is_held_back<A: SigningAuthority>(
+        &self,
+        pair: &SlotPair<A>,
+        outlook: Outlook,
+        now: SystemTime,
+    ) -> bool {
+        let Some(active) = outlook.active else { return false };
+        let Some((held, unaware)) = self.count_unaware(pair, now) else { return false };
+        if unaware == 0 {
+            return false;
+        }
+        let id = held.info.id.as_str();
+        let is_late = now > hold_back_until(active);
+        if is_late {
+            warn!(
+                local_authority_id = id,
+                count = unaware,
+                "Activating an authority that not all agents know yet"
+            );
+        } else {
+            info!(
+                local_authority_id = id,
+                count = unaware,
+                "Waiting until all agents know the prepared authority"
+            );
+        }
+        !is_late
+    }
+
+    /// The prepared authority, and how many of those that asked for the bundle lately were given none with it.
+    pub(super) fn count_unaware<'a, A: SigningAuthority>(
+        &self,
+        pair: &'a SlotPair<A>,
+        now: SystemTime,
+    ) -> Option<(&'a Held<A>, usize)> {
+        let (held, prepared) = pair.next.prepared()?;
+        let readers = self.own_bundle.readers();
+        Some((held, readers.count_lacking(now.into(), |bundle| !prepared.is_trusted_by(bundle))))
+    }
+
+    /// Makes a key, gets a certificate for it, and publishes what peers must trust.
     pub(super) async fn prepare_x509(
         &self,
         workshop: &mut Workshop,
@@ -96,15 +139,8 @@ impl Authority {
         let key_name = key_id::<X509Ca>(slot);
         let key = self.keys.key_generate(&key_name, self.config.ca_key_type).await;
         let key = key.map_err(PrepareError::Key)?;
-        let serial = SerialNumber::random().map_err(PrepareError::Random)?;
-        let template = template::x509_authority(&self.config, serial, key.public_key(), now);
-        let authority = X509Ca::self_signed(key, &template).await?;
-        check_authority(&authority, self.config.trust_domain.id().as_str())
-            .map_err(PrepareError::Certificate)?;
-        let certificate = authority.certificate().clone();
-        let x509 = vec![X509Authority::new(certificate.clone())];
-        let appended = self.own_bundle.apply(BundleChange::Append { x509, jwt: Vec::new() }).await;
-        if !is_trusted_certificate(&*appended.map_err(PrepareError::Publish)?, &certificate) {
+        let authority = self.certify_x509(key, now).await?;
+        if !authority.is_trusted_by(&self.own_bundle.current()) {
             return Err(PrepareError::NotPublished);
         }
         workshop.journal.append_x509(slot, now, &authority);
@@ -116,7 +152,7 @@ impl Authority {
             slot = slot.as_str(),
             issued_at = go_time(now),
             expiration = go_time(info.expires_at.to_system_time()),
-            self_signed = true,
+            self_signed = self.above.is_none(),
             local_authority_id = info.id.as_str(),
             upstream_authority_id = info.upstream_id.as_str(),
             "X509 CA prepared"
@@ -141,9 +177,8 @@ impl Authority {
         let key = key.map_err(PrepareError::Key)?;
         let expires_at = template::end(now, self.config.ca_ttl, None);
         let authority = JwtKey::new(key, &random_key_id()?, expires_at).map_err(PrepareError::Header)?;
-        let jwt = vec![authority.to_bundle()];
-        let appended = self.own_bundle.apply(BundleChange::Append { x509: Vec::new(), jwt }).await;
-        if !authority.is_trusted_by(&*appended.map_err(PrepareError::Publish)?) {
+        let published = self.publish_jwt_key(authority.to_bundle()).await;
+        if !authority.is_trusted_by(&*published.map_err(PrepareError::PublishJwt)?) {
             return Err(PrepareError::NotPublished);
         }
         workshop.journal.append_jwt(slot, now, &authority);

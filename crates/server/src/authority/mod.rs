@@ -1,7 +1,7 @@
 //! The signing authorities of this server, and everything they sign.
 //!
 //! For the API, which issues SVIDs through [`Authority`], and for the assembly, which has it look after
-//! itself every [`ROTATE_EVERY`]. Who may have which SVID is decided elsewhere.
+//! itself every [`AuthorityConfig::rotate_every`]. Who may have which SVID is decided elsewhere.
 //!
 //! `template` says what is signed, `rotation` when authorities change, `slot` where they are and `rules` what
 //! operators may do with them, all four pure; `signing` holds keys with what can be computed once for all
@@ -11,7 +11,9 @@
 //! Readers take a snapshot and never wait; preparing and activating is done by one task at a time. An
 //! authority signs only while it has not ended and the bundle has it, untainted.
 
+mod certify;
 mod config;
+mod downstream;
 mod error;
 mod issue;
 mod journal;
@@ -24,6 +26,7 @@ mod rules;
 mod signing;
 mod slot;
 mod template;
+mod upstream;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -31,15 +34,18 @@ pub(crate) mod testing;
 mod tests;
 
 pub use config::{AuthorityConfig, JwtSwitch};
+pub use downstream::IssuedX509Ca;
 pub use error::{AuthorityError, OwnIdentityError, PrepareError, SignError};
 pub use issue::{IssuedJwt, IssuedX509, MintX509};
 pub use slot::{AuthorityInfo, AuthorityState};
 pub use template::{JtiSwitch, JwtRequest};
+pub use upstream::PublishError;
 
 use crate::bundle::OwnBundle;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use finial_plugin::datastore::{DataStore, JournalStore};
 use finial_plugin::key_manager::KeyManager;
+use finial_plugin::upstream_authority::UpstreamAuthority;
 use finial_runtime::clock::Clock;
 use journal::Journal;
 use lifecycle::Workshop;
@@ -47,10 +53,11 @@ use signing::{JwtKey, X509Ca};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, warn};
+use upstream::Above;
 
-/// How often it is looked whether authorities must change.
-pub const ROTATE_EVERY: Duration = Duration::from_secs(10);
+/// How often a server that cannot sign yet asks an upstream authority that is not there.
+const UPSTREAM_EVERY: Duration = Duration::from_secs(5);
 /// How often journals of servers that are gone are looked for.
 pub const PRUNE_JOURNALS_EVERY: Duration = Duration::from_secs(8 * 60 * 60);
 /// How often it is looked whether the server's own SVID must be replaced.
@@ -66,6 +73,8 @@ pub struct Authority {
     config: AuthorityConfig,
     keys: Arc<dyn KeyManager>,
     own_bundle: Arc<OwnBundle>,
+    /// Who signs our authorities; nobody if they sign themselves.
+    above: Option<Above>,
     clock: Arc<dyn Clock>,
     /// The authorities that sign.
     x509: ArcSwapOption<X509Ca>,
@@ -88,9 +97,10 @@ impl Authority {
         keys: Arc<dyn KeyManager>,
         journals: Arc<dyn DataStore>,
         own_bundle: Arc<OwnBundle>,
+        upstream: Option<Arc<dyn UpstreamAuthority>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, AuthorityError> {
-        Self::over(config, keys, journals, own_bundle, clock).await
+        Self::over(config, keys, journals, own_bundle, upstream, clock).await
     }
 
     pub(crate) async fn over(
@@ -98,6 +108,7 @@ impl Authority {
         keys: Arc<dyn KeyManager>,
         journals: Arc<dyn JournalStore>,
         own_bundle: Arc<OwnBundle>,
+        upstream: Option<Arc<dyn UpstreamAuthority>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, AuthorityError> {
         async {
@@ -110,6 +121,7 @@ impl Authority {
                 config,
                 keys,
                 own_bundle,
+                above: upstream.map(Above::new),
                 clock,
                 x509: ArcSwapOption::empty(),
                 jwt: ArcSwapOption::empty(),
@@ -123,13 +135,23 @@ impl Authority {
         .await
     }
 
-    /// A rotation that fails stops a start only if nothing could sign: it will be tried again soon.
+    /// A rotation that fails stops a start only if nothing could sign: it will be tried again soon. An upstream
+    /// authority that is not there yet is waited for.
     async fn begin(&self) -> Result<(), AuthorityError> {
         let mut workshop = self.workshop.lock().await;
         self.resume(&workshop);
-        let rotated = self.rotate(&mut workshop).await;
+        let mut rotated = self.rotate(&mut workshop).await;
+        while self.lacks_signer() && rotated.as_ref().is_err_and(AuthorityError::is_waiting) {
+            warn!("Waiting for the upstream authority");
+            self.clock.sleep(UPSTREAM_EVERY).await;
+            rotated = self.rotate(&mut workshop).await;
+        }
+        if self.lacks_signer() { rotated } else { Ok(()) }
+    }
+
+    fn lacks_signer(&self) -> bool {
         let lacks_jwt = self.config.jwt == JwtSwitch::Enabled && self.jwt.load().is_none();
-        if self.x509.load().is_none() || lacks_jwt { rotated } else { Ok(()) }
+        lacks_jwt || self.x509.load().is_none()
     }
 
     /// Prepares and activates what is due, and saves what could not be saved before. Serving goes on

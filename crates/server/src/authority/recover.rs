@@ -72,12 +72,34 @@ fn usable_x509(
 ) -> Result<Slot<X509Ca>, &'static str> {
     let certificate =
         Certificate::from_der(&entry.certificate).map_err(|_| "unable to parse CA certificate")?;
-    let known = bundle.x509_authorities.iter().find(|known| known.certificate == certificate);
-    let tainted = known.ok_or("not in the trust bundle")?.tainted;
     let public_key = certificate.public_key().map_err(|_| "unsupported public key")?;
     let (slot, key) = find_key::<X509Ca>(&entry.slot_id, certificate.not_after(), &public_key, keys, now)?;
-    let authority = X509Ca::new(key, certificate).ok_or("unsupported public key")?;
+    let authority = restore_x509(entry, key, certificate)?;
+    let mut known = bundle.x509_authorities.iter();
+    let is_known = known.any(|known| authority.is_or_hangs_on(&known.certificate));
+    let tainted = match authority.is_trusted_by(bundle) {
+        true => false,
+        false if is_known => true,
+        false => return Err("not in the trust bundle"),
+    };
     Ok(hold(slot, authority, entry.issued_at, entry.status(), tainted))
+}
+
+/// An authority that was signed above comes back with what leads from it to the root.
+fn restore_x509(
+    entry: &X509caEntry,
+    key: Arc<dyn SigningKey>,
+    certificate: Certificate,
+) -> Result<X509Ca, &'static str> {
+    let chain: Result<Vec<_>, _> =
+        entry.upstream_chain.iter().map(|der| Certificate::from_der(der)).collect();
+    let chain = chain.map_err(|_| "unable to parse upstream chain certificate")?;
+    let restored = match chain.first() {
+        None => X509Ca::new(key, certificate),
+        Some(first) if *first == certificate => X509Ca::signed_above(key, chain),
+        Some(_) => return Err("upstream chain is of another certificate"),
+    };
+    restored.ok_or("unsupported public key")
 }
 
 fn usable_jwt(

@@ -40,6 +40,14 @@ pub(super) fn next_step(outlook: Outlook, now: SystemTime) -> Option<Step> {
     }
 }
 
+/// Until when an authority that is to take over may be held back because not all who verify know it yet: half
+/// of what is left of the active one when it is due.
+pub(super) fn hold_back_until(active: Term) -> SystemTime {
+    let due = activate_at(active.issued_at, active.not_after);
+    let left = active.not_after.to_system_time().duration_since(due).unwrap_or_default();
+    due + left / 2
+}
+
 /// Most steps that can be due at once: a server that slept until its prepared authority was old activates
 /// it, prepares a successor and activates that. The bound holds also where lifetimes are absurdly short.
 pub(super) const STEPS_MAX: usize = 4;
@@ -77,6 +85,15 @@ mod tests {
         ] {
             assert_eq!(next_step(outlook, at(moment)), step, "{outlook:?} at {moment}");
         }
+    }
+
+    #[test]
+    fn a_successor_is_not_held_back_for_long() {
+        let at = |seconds| UnixTime::from_seconds(seconds).to_system_time();
+        let day = term(0, 86_400).unwrap();
+        assert_eq!(hold_back_until(day), at(BEGIN + 86_400 - 7_200));
+        let moment = term(0, 1).unwrap();
+        assert!(hold_back_until(moment) <= moment.not_after.to_system_time());
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! What operators may do with signing authorities. Pure; the texts are SPIRE's, because tools match on them.
 
-use super::slot::{AuthorityInfo, SigningAuthority, SlotPair, Stage};
+use super::slot::{AuthorityInfo, SigningAuthority, Slot, SlotPair, Stage};
 use finial_identity::{AuthorityId, Bundle, Code, Failure};
 
 impl<A: SigningAuthority> SlotPair<A> {
@@ -55,6 +55,22 @@ impl<A: SigningAuthority> SlotPair<A> {
         }
     }
 
+    /// Only an upstream authority may be tainted or revoked that signed the old authority and not the active
+    /// one; `what` begins the refusal.
+    pub(super) fn may_use_upstream(&self, id: &AuthorityId, what: &str) -> Result<(), Failure> {
+        let upstream = |slot: &Slot<A>| slot.held.as_ref().is_some_and(|held| held.info.upstream_id == *id);
+        let why = match () {
+            () if id.as_str().is_empty() => "no subject key ID provided",
+            () if upstream(&self.current) => "unable to use upstream authority singing current authority",
+            () if !upstream(&self.next) => "upstream authority didn't sign the old local authority",
+            () if self.next.prepared().is_some() => {
+                "only upstream authorities signing an old authority can be used"
+            }
+            () => return Ok(()),
+        };
+        Err(Failure::invalid(format!("{what}: {why}")))
+    }
+
     /// Any JWT authority of the bundle may be revoked that neither signs nor will.
     pub(super) fn may_revoke_jwt(&self, id: &AuthorityId, bundle: &Bundle) -> Result<(), Failure> {
         let invalid = |why: &str| Err(Failure::invalid(format!("invalid authority ID: {why}")));
@@ -81,6 +97,27 @@ mod tests {
     use super::super::slot::tests::{Named, prepare, started};
     use super::*;
     use finial_identity::TrustDomain;
+
+    #[test]
+    fn rules_for_upstream_authorities() {
+        let refused = |pair: &SlotPair<Named>, id: &str| {
+            let verdict = pair.may_use_upstream(&AuthorityId::new(id), "invalid subject key ID");
+            verdict.map_or_else(|failure| failure.message, |()| "ok".into())
+        };
+        let mut pair = started();
+        assert_eq!(refused(&pair, ""), "invalid subject key ID: no subject key ID provided");
+        let current = "invalid subject key ID: unable to use upstream authority singing current authority";
+        assert_eq!(refused(&pair, "above one"), current);
+        let stranger = "invalid subject key ID: upstream authority didn't sign the old local authority";
+        assert_eq!(refused(&pair, "above two"), stranger);
+        prepare(&mut pair, "two");
+        let prepared =
+            "invalid subject key ID: only upstream authorities signing an old authority can be used";
+        assert_eq!(refused(&pair, "above two"), prepared);
+        pair.activate().unwrap();
+        assert_eq!(refused(&pair, "above one"), "ok");
+        assert_eq!(refused(&pair, "above two"), current);
+    }
 
     #[test]
     fn rules_for_operators() {

@@ -43,6 +43,8 @@ impl CheckedKey {
 pub(super) struct X509Ca {
     key: CheckedKey,
     certificate: Certificate,
+    /// The certificate and what leads from it to a root; empty if it is its own root.
+    upstream_chain: Vec<Certificate>,
     /// What follows a leaf: nothing if self-signed, for roots travel in bundles.
     intermediates: Vec<Bytes>,
     info: AuthorityInfo,
@@ -70,11 +72,43 @@ impl X509Ca {
             upstream_id: AuthorityId::new(certificate.authority_key_id_hex()),
             expires_at: certificate.not_after(),
         };
-        Some(Self { key: CheckedKey::new(key, scheme), certificate, intermediates: Vec::new(), info })
+        let key = CheckedKey::new(key, scheme);
+        Some(Self { key, certificate, upstream_chain: Vec::new(), intermediates: Vec::new(), info })
+    }
+
+    /// An authority that was signed above: its certificate first, then what leads to a root. Nothing if there
+    /// is no certificate, or if the key is of a kind that does not sign certificates.
+    pub(super) fn signed_above(key: Arc<dyn SigningKey>, chain: Vec<Certificate>) -> Option<Self> {
+        let authority = Self::new(key, chain.first()?.clone())?;
+        let intermediates = chain.iter().map(|link| Bytes::from_owner(link.der_arc())).collect();
+        Some(Self { upstream_chain: chain, intermediates, ..authority })
+    }
+
+    /// The certificate and what leads from it to a root; empty if it is its own root.
+    pub(super) fn upstream_chain(&self) -> &[Certificate] {
+        &self.upstream_chain
+    }
+
+    pub(super) fn public_key(&self) -> &PublicKey {
+        self.key.key.public_key()
     }
 
     pub(super) fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// Whether it was signed by this root, or by something that was.
+    pub(super) fn hangs_on(&self, root: &Certificate) -> bool {
+        let is_signed = |link: &Certificate| {
+            link.raw_issuer() == root.raw_subject()
+                && root.public_key().is_ok_and(|key| link.verify_signature_by(&key).is_ok())
+        };
+        self.upstream_chain.iter().any(is_signed)
+    }
+
+    /// Whether its trust comes from this root, tainted or not.
+    pub(super) fn is_or_hangs_on(&self, root: &Certificate) -> bool {
+        if self.upstream_chain.is_empty() { self.certificate == *root } else { self.hangs_on(root) }
     }
 
     /// Whether it has not ended at that moment.
@@ -115,7 +149,11 @@ impl SigningAuthority for X509Ca {
     }
 
     fn is_trusted_by(&self, bundle: &Bundle) -> bool {
-        is_trusted_certificate(bundle, &self.certificate)
+        if self.upstream_chain.is_empty() {
+            return is_trusted_certificate(bundle, &self.certificate);
+        }
+        let mut roots = bundle.x509_authorities.iter().filter(|root| !root.tainted);
+        roots.any(|root| self.hangs_on(&root.certificate))
     }
 }
 
@@ -190,9 +228,13 @@ impl SigningAuthority for JwtKey {
 }
 
 /// Checks what a new authority says of itself (parity §1.7, self-check), so that nothing else is published.
-pub(super) fn check_authority(ca: &X509Ca, trust_domain_uri: &str) -> Result<(), X509Error> {
+pub(super) fn check_authority(
+    ca: &X509Ca,
+    issuer: &Certificate,
+    trust_domain_uri: &str,
+) -> Result<(), X509Error> {
     let certificate = ca.certificate();
-    certificate.verify_signature_by(ca.key.key.public_key())?;
+    certificate.verify_signature_by(&issuer.public_key()?)?;
     if !certificate.is_ca() {
         return Err(X509Error::IssuerNotAuthority);
     }

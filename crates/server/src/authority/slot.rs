@@ -269,7 +269,7 @@ pub(super) mod tests {
     }
 
     fn named(id: &str) -> Named {
-        let (id, upstream_id) = (AuthorityId::new(id), AuthorityId::new(""));
+        let (id, upstream_id) = (AuthorityId::new(id), AuthorityId::new(format!("above {id}")));
         Named(AuthorityInfo { id, upstream_id, expires_at: UnixTime::from_seconds(100) })
     }
 

@@ -4,7 +4,8 @@ use super::config::AuthorityConfig;
 use super::error::IssueError;
 use finial_identity::jwt::JwtClaims;
 use finial_identity::x509::{
-    AttributeKind, CertificateTemplate, DistinguishedName, Profile, SerialNumber, Validity, X509Error,
+    AttributeKind, Certificate, CertificateTemplate, DistinguishedName, Profile, SerialNumber, Validity,
+    X509Error,
 };
 use finial_identity::{PublicKey, SpiffeId, TrustDomain, UnixTime};
 use std::time::{Duration, SystemTime};
@@ -44,9 +45,59 @@ pub(super) fn x509_authority(
     }
 }
 
+/// An authority for a server below: the name of its issuer, which says how far below it is.
+pub(super) fn downstream_authority(
+    config: &AuthorityConfig,
+    wish: DownstreamWish<'_>,
+    serial: SerialNumber,
+    now: SystemTime,
+) -> Result<CertificateTemplate, X509Error> {
+    let DownstreamWish { issuer, depth, key, ttl } = wish;
+    let unit = format!("DOWNSTREAM-{depth}");
+    let subject = DistinguishedName::from_der(issuer.raw_subject())?.normalized();
+    let ttl = ttl.filter(|ttl| !ttl.is_zero()).unwrap_or(config.ca_ttl);
+    Ok(CertificateTemplate {
+        serial,
+        subject: subject.with(AttributeKind::OrganizationalUnit, &[&unit]),
+        validity: validity(now, ttl, Some(issuer.not_after())),
+        subject_key: key.clone(),
+        profile: Profile::Authority { uri: config.trust_domain.id() },
+        extra_extensions: Vec::new(),
+    })
+}
+
+/// An authority that a server below is to get.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DownstreamWish<'a> {
+    /// Who signs.
+    pub(super) issuer: &'a Certificate,
+    /// How many certificates lead from it to the root, its own and, if nobody is above, the root.
+    pub(super) depth: usize,
+    pub(super) key: &'a PublicKey,
+    /// The lifetime of authorities here, if nothing is said.
+    pub(super) ttl: Option<Duration>,
+}
+
+/// An SVID that nobody gets: it shows whether an authority can sign what peers believe.
+pub(super) fn throwaway(
+    config: &AuthorityConfig,
+    serial: SerialNumber,
+    authority: &Certificate,
+    key: &PublicKey,
+) -> CertificateTemplate {
+    CertificateTemplate {
+        serial,
+        subject: svid_subject(&[]),
+        validity: authority.validity(),
+        subject_key: key.clone(),
+        profile: Profile::Svid { id: config.trust_domain.server_id(), dns_names: Vec::new() },
+        extra_extensions: Vec::new(),
+    }
+}
+
 /// The configured subject; with the serial number of the certificate if it has none, so that two authorities
 /// of one server never have the same name.
-fn authority_subject(configured: &DistinguishedName, serial: &SerialNumber) -> DistinguishedName {
+pub(super) fn authority_subject(configured: &DistinguishedName, serial: &SerialNumber) -> DistinguishedName {
     let default = AuthorityConfig::default_ca_subject();
     let subject = if configured.is_empty() { &default } else { configured };
     let has_serial = subject

@@ -6,6 +6,8 @@
 
 mod foreign;
 mod own;
+mod readers;
 
 pub use foreign::ForeignBundles;
 pub use own::{OwnBundle, PRUNE_EVERY, REFRESH_EVERY};
+pub use readers::BundleReaders;

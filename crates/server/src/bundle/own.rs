@@ -3,7 +3,8 @@
 //! The store comes first and the watch after it, so nobody sees an authority that would be gone after a
 //! crash. Several servers may share a store: [`OwnBundle::refresh`] brings in what the others changed.
 
-use finial_identity::{Bundle, TrustDomain, UnixTime};
+use super::BundleReaders;
+use finial_identity::{Bundle, SpiffeId, TrustDomain, UnixTime};
 use finial_plugin::datastore::{BundleChange, BundleStore, DataStore, StoreError, StoreResult};
 use finial_runtime::clock::Clock;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub struct OwnBundle {
     store: Arc<dyn BundleStore>,
     clock: Arc<dyn Clock>,
     current: watch::Sender<Arc<Bundle>>,
+    readers: BundleReaders,
     /// Held from asking the store until its answer is published, so that answers are published in the
     /// order in which the store gave them.
     in_order: Mutex<()>,
@@ -47,12 +49,25 @@ impl OwnBundle {
         let stored = store.bundle_get(&trust_domain).await?;
         let bundle = stored.unwrap_or_else(|| Bundle::new(trust_domain.clone()));
         let current = watch::Sender::new(Arc::new(bundle));
-        Ok(Arc::new(Self { trust_domain, store, clock, current, in_order: Mutex::new(()) }))
+        let (readers, in_order) = (BundleReaders::default(), Mutex::new(()));
+        Ok(Arc::new(Self { trust_domain, store, clock, current, readers, in_order }))
     }
 
     /// The bundle as it is now.
     pub fn current(&self) -> Arc<Bundle> {
         Arc::clone(&self.current.borrow())
+    }
+
+    /// The bundle as it is now, for somebody who verifies with it or hands it to those who do.
+    pub fn give_to(&self, reader: &SpiffeId) -> Arc<Bundle> {
+        let bundle = self.current();
+        self.readers.note(reader, &bundle, self.clock.now().into());
+        bundle
+    }
+
+    /// Who was given what.
+    pub fn readers(&self) -> &BundleReaders {
+        &self.readers
     }
 
     /// The bundle now and whenever it changes.

@@ -20,12 +20,14 @@ use crate::api::debug::DebugService;
 use crate::api::entry::EntryService;
 use crate::api::gate::Gate;
 use crate::api::health::HealthService;
+use crate::api::local_authority::LocalAuthorityService;
 use crate::api::svid::SvidService;
 use crate::api::trust_domain::TrustDomainService;
 use finial_proto::server::agent::agent_server::AgentServer;
 use finial_proto::server::bundle::bundle_server::BundleServer;
 use finial_proto::server::debug::debug_server::DebugServer;
 use finial_proto::server::entry::entry_server::EntryServer;
+use finial_proto::server::localauthority::local_authority_server::LocalAuthorityServer;
 use finial_proto::server::logger::logger_server::LoggerServer;
 use finial_proto::server::svid::svid_server::SvidServer;
 use finial_proto::server::trustdomain::trust_domain_server::TrustDomainServer;
@@ -55,6 +57,7 @@ fn remote_services(rooms: &Arc<Rooms>) -> Routes {
         .add_service(bundle.max_decoding_message_size(MESSAGE_MAX))
         .add_service(entry.max_decoding_message_size(MESSAGE_MAX).max_encoding_message_size(usize::MAX))
         .add_service(svid.max_decoding_message_size(MESSAGE_MAX))
+        .add_service(LocalAuthorityServer::new(LocalAuthorityService::new(Arc::clone(rooms))))
         .add_service(
             trust_domain.max_decoding_message_size(MESSAGE_MAX).max_encoding_message_size(usize::MAX),
         )

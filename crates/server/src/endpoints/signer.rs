@@ -3,6 +3,7 @@
 use crate::authority::{Authority, AuthorityError};
 use finial_identity::x509::Certificate;
 use finial_runtime::logging::rfc3339;
+use finial_runtime::reconcile::Bell;
 use finial_wire::tls::IdentityCell;
 use std::sync::Arc;
 use tracing::{debug, info};
@@ -14,12 +15,13 @@ const SUBSYSTEM: &str = "svid_rotator";
 pub struct ServerIdentity {
     authority: Arc<Authority>,
     cell: Arc<IdentityCell>,
+    bell: Bell,
 }
 
 impl ServerIdentity {
     /// Issues the first one.
     pub async fn issue(authority: Arc<Authority>) -> Result<Arc<Self>, AuthorityError> {
-        let identity = Arc::new(Self { authority, cell: IdentityCell::empty() });
+        let identity = Arc::new(Self { authority, cell: IdentityCell::empty(), bell: Bell::new() });
         identity.renew().await?;
         Ok(identity)
     }
@@ -27,6 +29,11 @@ impl ServerIdentity {
     /// Where TLS finds it.
     pub fn cell(&self) -> Arc<IdentityCell> {
         Arc::clone(&self.cell)
+    }
+
+    /// Asks for a look whether it must be replaced, as after a taint.
+    pub fn bell(&self) -> Bell {
+        self.bell.clone()
     }
 
     /// The certificates, leaf first.

@@ -82,6 +82,10 @@ pub struct Limits {
     pub renew: Limit,
     /// `PostStatus`.
     pub status: Limit,
+    /// `NewDownstreamX509CA`.
+    pub downstream: Limit,
+    /// `PublishJWTAuthority`.
+    pub publish: Limit,
 }
 
 impl Limits {
@@ -93,12 +97,15 @@ impl Limits {
             jwt: Limit::new(SIGN_PER_SECOND, signing),
             renew: Limit::new(SIGN_PER_SECOND, signing),
             status: Limit::new(STATUS_PER_SECOND, Switch::On),
+            downstream: Limit::new(SIGN_PER_SECOND, signing),
+            publish: Limit::new(SIGN_PER_SECOND, Switch::On),
         }
     }
 
     /// Forgets addresses that have been quiet; called each minute.
     pub fn forget_idle(&self) {
-        for limit in [&self.attest, &self.x509, &self.jwt, &self.renew, &self.status] {
+        let signing = [&self.x509, &self.jwt, &self.renew, &self.downstream];
+        for limit in signing.into_iter().chain([&self.attest, &self.status, &self.publish]) {
             limit.forget_idle();
         }
     }

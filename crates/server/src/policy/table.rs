@@ -46,6 +46,7 @@ impl Grant {
 const NOBODY: Access = Access { anyone: false, local: false, admin: false, downstream: false, agent: false };
 const ANYONE: Access = Access { anyone: true, ..NOBODY };
 const LOCAL: Access = Access { local: true, ..NOBODY };
+const DOWNSTREAM: Access = Access { downstream: true, ..NOBODY };
 const OPERATOR: Access = Access { local: true, admin: true, ..NOBODY };
 const AGENT: Access = Access { agent: true, ..NOBODY };
 const OPERATOR_OR_AGENT: Access = Access { local: true, admin: true, agent: true, ..NOBODY };
@@ -55,6 +56,7 @@ const BUNDLES: &str = "/spire.api.server.bundle.v1.Bundle/";
 const ENTRIES: &str = "/spire.api.server.entry.v1.Entry/";
 const SVIDS: &str = "/spire.api.server.svid.v1.SVID/";
 const TRUST_DOMAINS: &str = "/spire.api.server.trustdomain.v1.TrustDomain/";
+const AUTHORITIES: &str = "/spire.api.server.localauthority.v1.LocalAuthority/";
 const DEBUG: &str = "/spire.api.server.debug.v1.Debug/";
 const LOGGER: &str = "/spire.api.server.logger.v1.Logger/";
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -67,6 +69,8 @@ pub fn access_of(path: &str) -> Option<Access> {
         (SVIDS, "BatchNewX509SVID" | "NewJWTSVID" | "BatchNewWITSVID") => AGENT,
         (ENTRIES, "GetAuthorizedEntries" | "SyncAuthorizedEntries") => AGENT,
         (AGENTS, "RenewAgent" | "PostStatus") => AGENT,
+        (SVIDS, "NewDownstreamX509CA") => DOWNSTREAM,
+        (BUNDLES, "PublishJWTAuthority" | "PublishWITAuthority") => DOWNSTREAM,
         (BUNDLES, "GetFederatedBundle") => OPERATOR_OR_AGENT,
         (SVIDS, "MintX509SVID" | "MintJWTSVID" | "MintWITSVID") => OPERATOR,
         (
@@ -97,6 +101,26 @@ pub fn access_of(path: &str) -> Option<Access> {
             | "BatchDeleteFederationRelationship"
             | "RefreshBundle",
         ) => OPERATOR,
+        (
+            AUTHORITIES,
+            "GetJWTAuthorityState"
+            | "PrepareJWTAuthority"
+            | "ActivateJWTAuthority"
+            | "TaintJWTAuthority"
+            | "RevokeJWTAuthority"
+            | "GetX509AuthorityState"
+            | "PrepareX509Authority"
+            | "ActivateX509Authority"
+            | "TaintX509Authority"
+            | "TaintX509UpstreamAuthority"
+            | "RevokeX509Authority"
+            | "RevokeX509UpstreamAuthority"
+            | "GetWITAuthorityState"
+            | "PrepareWITAuthority"
+            | "ActivateWITAuthority"
+            | "TaintWITAuthority"
+            | "RevokeWITAuthority",
+        ) => OPERATOR,
         (DEBUG, "GetInfo") => LOCAL,
         (LOGGER, "GetLogger" | "SetLogLevel" | "ResetLogLevel") => LOCAL,
         (HEALTH, "Check" | "List" | "Watch") => LOCAL,
@@ -113,6 +137,11 @@ mod tests {
         assert_eq!(access_of("/spire.api.server.bundle.v1.Bundle/GetBundle"), Some(ANYONE));
         assert_eq!(access_of("/spire.api.server.svid.v1.SVID/NewJWTSVID"), Some(AGENT));
         assert_eq!(access_of("/spire.api.server.entry.v1.Entry/BatchCreateEntry"), Some(OPERATOR));
+        assert_eq!(access_of("/spire.api.server.svid.v1.SVID/NewDownstreamX509CA"), Some(DOWNSTREAM));
+        assert_eq!(
+            access_of("/spire.api.server.localauthority.v1.LocalAuthority/RevokeX509UpstreamAuthority"),
+            Some(OPERATOR)
+        );
         assert_eq!(access_of("/spire.api.server.debug.v1.Debug/GetInfo"), Some(LOCAL));
         assert_eq!(access_of("/spire.api.server.entry.v1.Entry/"), None);
         assert_eq!(access_of("/spire.api.server.entry.v1.Entry/Nope"), None);

@@ -71,6 +71,7 @@ fn log_loaded(kind: &'static str, name: &str) {
 enum Wanted {
     ExactlyOne,
     AtLeastOne,
+    AtMostOne,
     Any,
 }
 
@@ -136,6 +137,7 @@ impl Kind {
         let expected = match self.wanted {
             Wanted::ExactlyOne if count != 1 => "exactly 1",
             Wanted::AtLeastOne if count < 1 => "at least 1",
+            Wanted::AtMostOne if count > 1 => "at most 1",
             _ => return Ok(()),
         };
         Err(match self.name {

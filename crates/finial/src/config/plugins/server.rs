@@ -7,11 +7,15 @@ use finial_identity::{Bundle, TrustDomain};
 use finial_plugin::datastore::DataStore;
 use finial_plugin::key_manager::KeyManager;
 use finial_plugin::node_attestor::ServerNodeAttestor;
+use finial_plugin::upstream_authority::UpstreamAuthority;
 use finial_plugins_base::key_manager::{DiskKeyManager, MemoryKeyManager, ServerDiskConfig};
 use finial_plugins_base::node_attestor::x509pop::{X509PopServer, X509PopServerConfig};
+use finial_plugins_base::upstream_authority::disk::{DiskUpstream, DiskUpstreamConfig};
+use finial_plugins_base::upstream_authority::spire::{SpireUpstream, SpireUpstreamConfig};
 use finial_runtime::clock::Clock;
 use finial_runtime::tasks::BoxError;
 use finial_server::ServerPlugins;
+use finial_wire::tls::KeyExchange;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -42,9 +46,9 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "UpstreamAuthority",
-        wanted: Wanted::Any,
-        available: &[],
-        missing: &["aws_pca", "awssecret", "cert-manager", "disk", "ejbca", "gcp_cas", "spire", "vault"],
+        wanted: Wanted::AtMostOne,
+        available: &["disk", "spire"],
+        missing: &["aws_pca", "awssecret", "cert-manager", "ejbca", "gcp_cas", "vault"],
     },
     Kind {
         name: "BundlePublisher",
@@ -68,6 +72,13 @@ pub(crate) struct ServerPluginChoice {
     key_manager: KeyManagerChoice,
     store: StoreChoice,
     node_attestors: Vec<NodeAttestorChoice>,
+    upstream_authority: Option<UpstreamChoice>,
+}
+
+#[derive(Debug, Clone)]
+enum UpstreamChoice {
+    Disk(DiskUpstreamConfig),
+    Spire(SpireUpstreamConfig),
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +105,7 @@ pub(crate) struct OpenServerPlugins {
 /// Reads the section; nothing if something is wrong with it.
 pub(in crate::config) fn read(root: &mut Reader<'_>) -> Option<ServerPluginChoice> {
     let (mut key_manager, mut store, mut node_attestors) = (None, None, Vec::new());
+    let mut upstream_authority = None;
     for mut plugin in declared(root, KINDS) {
         match (plugin.kind, plugin.name) {
             ("DataStore", _) => store = Some(data_store::read(&mut plugin)),
@@ -106,11 +118,56 @@ pub(in crate::config) fn read(root: &mut Reader<'_>) -> Option<ServerPluginChoic
                 plugin.without_data();
                 node_attestors.push(NodeAttestorChoice::JoinToken);
             }
+            ("UpstreamAuthority", "disk") => {
+                upstream_authority = Some(UpstreamChoice::Disk(read_disk_upstream(&mut plugin)));
+            }
+            ("UpstreamAuthority", _) => {
+                upstream_authority = Some(UpstreamChoice::Spire(read_spire_upstream(&mut plugin)));
+            }
             _ => node_attestors.push(NodeAttestorChoice::X509Pop(read_x509pop(&mut plugin))),
         }
         plugin.block.finish_with_warnings();
     }
-    Some(ServerPluginChoice { key_manager: key_manager?, store: store?, node_attestors })
+    Some(ServerPluginChoice { key_manager: key_manager?, store: store?, node_attestors, upstream_authority })
+}
+
+fn read_disk_upstream(plugin: &mut Declared<'_>) -> DiskUpstreamConfig {
+    plugin.with_data(|data| {
+        let mut path = |key| data.optional_text(key).map(|setting| PathBuf::from(setting.value));
+        let config = DiskUpstreamConfig {
+            cert_file_path: path("cert_file_path").unwrap_or_default(),
+            key_file_path: path("key_file_path").unwrap_or_default(),
+            bundle_file_path: path("bundle_file_path"),
+        };
+        report(data, config.validate());
+        config
+    })
+}
+
+fn read_spire_upstream(plugin: &mut Declared<'_>) -> SpireUpstreamConfig {
+    plugin.with_data(|data| {
+        let key_exchange = read_upstream_experimental(&mut data.block("experimental"));
+        let mut text = |key| data.optional_text(key).map(|setting| setting.value).unwrap_or_default();
+        let config = SpireUpstreamConfig {
+            server_address: text("server_address"),
+            server_port: text("server_port"),
+            workload_api_socket: text("workload_api_socket").into(),
+            key_exchange,
+        };
+        report(data, config.validate());
+        config
+    })
+}
+
+fn read_upstream_experimental(section: &mut Reader<'_>) -> KeyExchange {
+    if let Some(pipe) =
+        section.optional_text("workload_api_named_pipe_name").filter(|pipe| !pipe.value.is_empty())
+    {
+        let text = "configuration: workload_api_named_pipe_name is not supported on this platform; please use \
+                    workload_api_socket instead";
+        section.problem(&pipe, text);
+    }
+    if section.is_set("require_pq_kem", false) { KeyExchange::PostQuantum } else { KeyExchange::Any }
 }
 
 fn read_disk(plugin: &mut Declared<'_>) -> ServerDiskConfig {
@@ -148,21 +205,22 @@ impl ServerPluginChoice {
         trust_domain: TrustDomain,
         clock: Arc<dyn Clock>,
     ) -> Result<OpenServerPlugins, BoxError> {
-        let Self { key_manager, store, node_attestors } = self;
+        let Self { key_manager, store, node_attestors, upstream_authority } = self;
         let store = store.open().await?;
-        let keys_and_nodes = KeysAndNodes { key_manager, node_attestors };
-        let open = move || keys_and_nodes.open(store, &trust_domain, &clock);
+        let others = FilePlugins { key_manager, node_attestors, upstream_authority };
+        let open = move || others.open(store, &trust_domain, &clock);
         Ok(tokio::task::spawn_blocking(open).await??)
     }
 }
 
 /// The plugins that read and write files when they start.
-struct KeysAndNodes {
+struct FilePlugins {
     key_manager: KeyManagerChoice,
     node_attestors: Vec<NodeAttestorChoice>,
+    upstream_authority: Option<UpstreamChoice>,
 }
 
-impl KeysAndNodes {
+impl FilePlugins {
     /// Starts the plugins. Blocks.
     fn open(
         self,
@@ -199,6 +257,33 @@ impl KeysAndNodes {
             node_attestors.push(Arc::new(x509pop));
             own_bundle = (config.mode.as_deref() == Some("spiffe")).then_some(sender);
         }
-        Ok(OpenServerPlugins { plugins: ServerPlugins { key_manager, store, node_attestors }, own_bundle })
+        let upstream_authority = match self.upstream_authority {
+            Some(upstream) => Some(open_upstream(upstream, trust_domain, clock)?),
+            None => None,
+        };
+        Ok(OpenServerPlugins {
+            plugins: ServerPlugins { key_manager, store, node_attestors, upstream_authority },
+            own_bundle,
+        })
     }
+}
+
+fn open_upstream(
+    upstream: UpstreamChoice,
+    trust_domain: &TrustDomain,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn UpstreamAuthority>, OpenPluginError> {
+    let (trust_domain, clock) = (trust_domain.clone(), Arc::clone(clock));
+    let opened: Arc<dyn UpstreamAuthority> = match upstream {
+        UpstreamChoice::Disk(config) => {
+            let disk = DiskUpstream::open(config, trust_domain, clock);
+            Arc::new(disk.map_err(OpenPluginError::of("UpstreamAuthority", "disk"))?)
+        }
+        UpstreamChoice::Spire(config) => {
+            let spire = SpireUpstream::new(&config, trust_domain, clock);
+            Arc::new(spire.map_err(OpenPluginError::of("UpstreamAuthority", "spire"))?)
+        }
+    };
+    log_loaded("UpstreamAuthority", opened.name());
+    Ok(opened)
 }

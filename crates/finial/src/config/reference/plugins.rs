@@ -29,7 +29,8 @@ pub(super) const BLOCK: Group = Group {
 pub(super) const SERVER: Group = Group {
     title: "plugins of the server",
     text: "Exactly one `DataStore` (`sql`), exactly one `KeyManager` (`disk` or `memory`), any number of \
-           `NodeAttestor`s (`join_token`, which has no keys, and `x509pop`).",
+           `NodeAttestor`s (`join_token`, which has no keys, and `x509pop`), at most one `UpstreamAuthority` (`disk` \
+           or `spire`).",
     parts: &[
         under(
             "plugins.DataStore.sql.plugin_data",
@@ -156,6 +157,49 @@ pub(super) const SERVER: Group = Group {
                     Works,
                     "The agent's address must be in its certificate.",
                 ),
+            ],
+        ),
+        under(
+            "plugins.UpstreamAuthority.disk.plugin_data",
+            &[
+                key(
+                    "cert_file_path",
+                    "path",
+                    "",
+                    Works,
+                    "The certificate in PEM; what leads from it to a root may follow. Read for every authority \
+                     that is signed. Required.",
+                ),
+                key("key_file_path", "path", "", Works, "Its key. Required."),
+                key(
+                    "bundle_file_path",
+                    "path",
+                    "",
+                    Works,
+                    "The roots in PEM; without it the certificate must be its own root.",
+                ),
+            ],
+        ),
+        under(
+            "plugins.UpstreamAuthority.spire.plugin_data",
+            &[
+                key("server_address", "host", "", Works, "The server above. Required."),
+                key("server_port", "number", "", Works, "Its port. Required."),
+                key(
+                    "workload_api_socket",
+                    "path",
+                    "",
+                    Works,
+                    "The Workload API of an agent of the server above. Required.",
+                ),
+                key(
+                    "experimental.require_pq_kem",
+                    "bool",
+                    "false",
+                    Works,
+                    "Take only post-quantum key exchanges.",
+                ),
+                key("experimental.workload_api_named_pipe_name", "text", "", Refused, "For Windows."),
             ],
         ),
     ],

@@ -323,6 +323,45 @@ experimental { cache_reload_interval = "1m", events_based_cache = true, wit_issu
 }
 
 #[test]
+fn upstream_authorities() {
+    let with = |upstream: &str| {
+        const OTHERS: &str = r#"DataStore "sql" { plugin_data { database_type = "sqlite3" connection_string = "x" } }
+KeyManager "memory" {}"#;
+        let text = format!("server {{ {SERVER} }}\nplugins {{ {OTHERS}\n{upstream}\n}}");
+        load_server_text(&text, &ServerFlags::default())
+    };
+    let disk = r#"UpstreamAuthority "disk" { plugin_data { cert_file_path = "c" key_file_path = "k" } }"#;
+    let spire = r#"UpstreamAuthority "spire" { plugin_data {
+server_address = "above" server_port = 8081 workload_api_socket = "/s" experimental { require_pq_kem = true } } }"#;
+    assert!(with(disk).is_ok() && with(spire).is_ok());
+    check(
+        with(&format!("{disk}\n{spire}")),
+        expect![
+            "t.conf:2:9: plugins.UpstreamAuthority: constraint not satisfied: expected at most 1 but got 2"
+        ],
+    );
+    check(
+        with(
+            r#"UpstreamAuthority "spire" { plugin_data {
+server_port = "none"
+experimental { workload_api_named_pipe_name = "p" }
+} }"#,
+        ),
+        expect![[r#"
+            t.conf:4:41: plugins.UpstreamAuthority.spire.plugin_data.server_address: server_address is required
+            t.conf:4:41: plugins.UpstreamAuthority.spire.plugin_data.workload_api_socket: workload_api_socket is required
+            t.conf:5:15: plugins.UpstreamAuthority.spire.plugin_data.server_port: server_port "none" is not a port: it must be a number up to 65535
+            t.conf:6:47: plugins.UpstreamAuthority.spire.plugin_data.experimental.workload_api_named_pipe_name: configuration: workload_api_named_pipe_name is not supported on this platform; please use workload_api_socket instead"#]],
+    );
+    check(
+        with(r#"UpstreamAuthority "disk" { plugin_data { bundle_file_path = "b" } }"#),
+        expect![[r#"
+        t.conf:4:40: plugins.UpstreamAuthority.disk.plugin_data.cert_file_path: 'cert_file_path' and 'key_file_path' must be set and not empty
+        t.conf:4:40: plugins.UpstreamAuthority.disk.plugin_data.key_file_path: 'cert_file_path' and 'key_file_path' must be set and not empty"#]],
+    );
+}
+
+#[test]
 fn plugins_are_counted_and_known() {
     let with = |plugins: &str| {
         let text = format!("server {{ {SERVER} }}\nplugins {{\n{plugins}\n}}");
@@ -357,7 +396,7 @@ NodeAttestor "bogus" {}
 NodeAttestor "ext" { plugin_cmd = "/x" plugin_checksum = "y" }
 NodeAttestor "k8s_psat" { plugin_data {} }
 NodeAttestor "x509pop" { plugin_cmd = "/x" }
-UpstreamAuthority "disk" { plugin_data {} }
+UpstreamAuthority "vault" { plugin_data {} }
 Foo "bar" { plugin_data {} }
 keymanager "memory" {}"#,
         ),
@@ -368,7 +407,7 @@ keymanager "memory" {}"#,
             t.conf:7:35: plugins.NodeAttestor.ext.plugin_cmd: external plugins are not available in this version
             t.conf:8:1: plugins.NodeAttestor.k8s_psat: failed to load plugin "k8s_psat": NodeAttestor "k8s_psat" is not available in this version; available are: join_token, x509pop
             t.conf:9:39: plugins.NodeAttestor.x509pop.plugin_cmd: external plugins are not available in this version
-            t.conf:10:1: plugins.UpstreamAuthority.disk: failed to load plugin "disk": UpstreamAuthority "disk" is not available in this version; this version has none
+            t.conf:10:1: plugins.UpstreamAuthority.vault: failed to load plugin "vault": UpstreamAuthority "vault" is not available in this version; available are: disk, spire
             t.conf:11:1: plugins.Foo.bar: unsupported plugin type "Foo"; there are DataStore, KeyManager, NodeAttestor, UpstreamAuthority, BundlePublisher, CredentialComposer, Notifier
             t.conf:12:1: plugins.keymanager.memory: unsupported plugin type "keymanager"; there are DataStore, KeyManager, NodeAttestor, UpstreamAuthority, BundlePublisher, CredentialComposer, Notifier"#]],
     );

@@ -1,7 +1,8 @@
 //! The agent's end.
 
 use super::challenge::{Challenge, signing_scheme};
-use super::{Bytes, NAME, Payload, certificate_files};
+use super::{Bytes, NAME, Payload};
+use crate::certificate_files;
 use crate::problem::{InvalidConfig, Problem};
 use async_trait::async_trait;
 use finial_identity::x509::Certificate;

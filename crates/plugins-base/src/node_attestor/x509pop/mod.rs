@@ -4,7 +4,6 @@
 //! are SPIRE's JSON, so that either end may be SPIRE's.
 
 mod agent;
-mod certificate_files;
 mod chain;
 mod challenge;
 mod describe;

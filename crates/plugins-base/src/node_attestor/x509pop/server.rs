@@ -2,8 +2,9 @@
 
 use super::challenge::{Challenge, Response};
 use super::describe::{self, OtherNames};
-use super::{NAME, Payload, certificate_files, chain};
+use super::{NAME, Payload, chain};
 use crate::agent_path_template::{AgentPathTemplate, TemplateError};
+use crate::certificate_files;
 use crate::problem::{InvalidConfig, Problem};
 use async_trait::async_trait;
 use finial_identity::x509::{Certificate, KeyUsage};

@@ -1,5 +1,6 @@
 use super::challenge::{Challenge, ChallengeError, Response};
 use super::*;
+use crate::certificate_files;
 use async_trait::async_trait;
 use finial_identity::x509::Certificate;
 use finial_identity::{Bundle, Code, Failure, TrustDomain, X509Authority};

@@ -21,7 +21,9 @@ async fn starts_rotates_and_comes_back() {
     let start = async || {
         let trust_domain = config().trust_domain;
         let bundle = OwnBundle::load(trust_domain, Arc::clone(&store), shared()).await.unwrap();
-        Authority::start(config(), Arc::clone(&keys), Arc::clone(&store), bundle, shared()).await.unwrap()
+        Authority::start(config(), Arc::clone(&keys), Arc::clone(&store), bundle, None, shared())
+            .await
+            .unwrap()
     };
     let states =
         |authority: &Authority| -> [AuthorityState; 2] { [authority.x509_state(), authority.jwt_state()] };

@@ -2,16 +2,19 @@
 
 mod appliances;
 mod crashes;
+mod held_back;
 mod issuing;
 mod journals;
 mod operators;
 mod rotating;
+mod upstream;
 
 use super::testing::{MemoryKeys, MemoryStore, config};
 use super::{Authority, AuthorityConfig, AuthorityError};
 use crate::bundle::OwnBundle;
 use finial_identity::x509::{Certificate, verify_svid};
 use finial_identity::{AuthorityId, SpiffeId, UnixTime};
+use finial_plugin::upstream_authority::UpstreamAuthority;
 use finial_runtime::clock::{Clock, TestClock};
 use std::sync::Arc;
 
@@ -37,10 +40,18 @@ impl World {
     }
 
     async fn try_start(&self) -> Result<Server, AuthorityError> {
+        self.try_start_below(None).await
+    }
+
+    async fn try_start_below(
+        &self,
+        upstream: Option<Arc<dyn UpstreamAuthority>>,
+    ) -> Result<Server, AuthorityError> {
         let clock = || -> Arc<dyn Clock> { Arc::new(self.clock.clone()) };
         let (config, store) = (self.config.clone(), self.store.clone());
         let bundle = OwnBundle::over(config.trust_domain.clone(), store.clone(), clock()).await.unwrap();
-        let authority = Authority::over(config, self.keys.clone(), store, bundle.clone(), clock()).await?;
+        let keys = self.keys.clone();
+        let authority = Authority::over(config, keys, store, bundle.clone(), upstream, clock()).await?;
         Ok(Server { authority, bundle, clock: self.clock.clone() })
     }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 const FILE_MAX: u64 = 16 << 20;
 
 /// All certificates of a file, at least one. Blocks shortly.
-pub(super) fn load_certificates(path: &Path) -> Result<Vec<Certificate>, String> {
+pub(crate) fn load_certificates(path: &Path) -> Result<Vec<Certificate>, String> {
     let text = files::read_bounded(path, FILE_MAX).map_err(with_cause)?;
     let mut certificates = Vec::new();
     for (number, block) in pem::decode_all(&text).into_iter().enumerate() {
@@ -28,7 +28,7 @@ pub(super) fn load_certificates(path: &Path) -> Result<Vec<Certificate>, String>
 }
 
 /// The first private key of a file, in any of the usual formats. Blocks shortly.
-pub(super) fn load_private_key(path: &Path) -> Result<PrivateKey, String> {
+pub(crate) fn load_private_key(path: &Path) -> Result<PrivateKey, String> {
     let text = Zeroizing::new(files::read_bounded(path, FILE_MAX).map_err(with_cause)?);
     let mut key = None;
     for block in pem::decode_all(&text) {
