@@ -4,6 +4,7 @@
 //! periodically, when the demand bell rings, and when an SVID falls due. A fault changes nothing that is
 //! still valid: it is logged, counted and tried again.
 
+mod flights;
 mod jwt;
 mod pacing;
 mod sign;
