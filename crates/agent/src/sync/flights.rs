@@ -114,8 +114,8 @@ mod tests {
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-    fn answer(text: oneshot::Receiver<&'static str>) -> impl Future<Output = &'static str> + Send + 'static {
-        async { text.await.unwrap_or("nobody answered") }
+    async fn answer(text: oneshot::Receiver<&'static str>) -> &'static str {
+        text.await.unwrap_or("nobody answered")
     }
 
     #[tokio::test]
