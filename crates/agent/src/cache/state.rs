@@ -84,7 +84,8 @@ impl Cache {
     }
 
     /// How many groups of workloads are connected.
-    pub fn group_count(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn group_count(&self) -> usize {
         self.groups.iter().count()
     }
 

@@ -343,16 +343,13 @@ impl OwnIdentity {
             return true;
         }
         let Some(identity) = self.cell.current() else { return true };
-        let issuer = identity.svid().chain.last().map(Certificate::authority_key_id_hex);
         let bundles = self.directory.bundles();
-        let tainted = bundles.own().is_some_and(|bundle| {
-            let mut tainted = bundle.x509_authorities.iter().filter(|authority| authority.tainted);
-            tainted.any(|authority| Some(authority.certificate.subject_key_id_hex()) == issuer)
-        });
-        if tainted {
+        let is_tainted =
+            bundles.own().is_some_and(|bundle| bundle.has_tainted_issuer_of(&identity.svid().chain));
+        if is_tainted {
             info!("Agent SVID is tainted by a root authority, forcing rotation");
         }
-        tainted
+        is_tainted
     }
 
     /// Acts on what the server said of this agent.

@@ -1,9 +1,10 @@
 //! JWT-SVIDs: kept until half their life, fetched once for all who ask at the same time.
 //!
 //! A token that is still valid is handed out even when the server cannot be reached, or does not answer for a
-//! while. Tokens of entries that want a `jti` are never kept, and those of a tainted authority
-//! are forgotten.
+//! while; the fetch of its successor goes on. Tokens of entries that want a `jti` are never kept, and those of a
+//! tainted authority are forgotten.
 
+use super::flights::{Flights, Joined};
 use crate::upstream::Upstream;
 use finial_identity::GrantedEntry;
 use finial_identity::jwt::JwtSvid;
@@ -13,7 +14,6 @@ use finial_runtime::clock::Clock;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
 /// How many tokens are kept, and how long a caller waits while a valid one is at hand.
@@ -43,13 +43,11 @@ struct Kept {
     used: u64,
 }
 
-/// One fetch that several callers wait for.
-type Flight = Arc<OnceCell<Result<Arc<JwtSvid>, Failure>>>;
+type Fetched = Result<Arc<JwtSvid>, Failure>;
 
 #[derive(Default)]
 struct State {
     kept: HashMap<Key, Kept>,
-    flights: HashMap<Key, Flight>,
     uses: u64,
 }
 
@@ -60,12 +58,13 @@ pub struct JwtCache {
     clock: Arc<dyn Clock>,
     options: JwtCacheOptions,
     state: Arc<Mutex<State>>,
+    flights: Flights<Key, Fetched>,
 }
 
 impl JwtCache {
     /// An empty cache.
     pub fn new(upstream: Arc<dyn Upstream>, options: JwtCacheOptions, clock: Arc<dyn Clock>) -> Self {
-        Self { upstream, clock, options, state: Arc::default() }
+        Self { upstream, clock, options, state: Arc::default(), flights: Flights::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,7 +79,7 @@ impl JwtCache {
     /// How many fetches are under way.
     #[cfg(test)]
     pub(crate) fn fetches(&self) -> usize {
-        self.lock().flights.len()
+        self.flights.len()
     }
 
     /// Whether no token is kept.
@@ -89,7 +88,7 @@ impl JwtCache {
     }
 
     /// A token for an entry and an audience.
-    pub async fn token(&self, entry: &GrantedEntry, audience: &[String]) -> Result<Arc<JwtSvid>, Failure> {
+    pub async fn token(&self, entry: &GrantedEntry, audience: &[String]) -> Fetched {
         if entry.additional.jwt_svid_include_jti {
             return self.upstream.new_jwt(&entry.id, audience).await.map(Arc::new);
         }
@@ -102,11 +101,10 @@ impl JwtCache {
             audience: audience.iter().cloned().collect(),
         };
         let now = self.clock.now();
-        let held = self.held(&key, now);
-        match held {
+        match self.held(&key, now) {
             Some((token, false)) => Ok(token),
-            Some((token, true)) => self.renew(key, audience, token).await,
-            None => self.fetch(key, audience).await,
+            Some((token, true)) => self.renew(key, audience, now, token).await,
+            None => self.fetch(key, audience, now).fetch.await,
         }
     }
 
@@ -124,10 +122,17 @@ impl JwtCache {
         Some((Arc::clone(&kept.token), kept.rotate_at <= now))
     }
 
-    /// Fetches a new token, and settles for the old one if that fails or takes too long.
-    async fn renew(&self, key: Key, audience: &[String], old: Arc<JwtSvid>) -> Result<Arc<JwtSvid>, Failure> {
+    /// Fetches a new token, and settles for the old one if that fails or takes too long. The fetch then goes on
+    /// for those who ask later; the server's answer, or its silence, ends it.
+    async fn renew(&self, key: Key, audience: &[String], now: SystemTime, old: Arc<JwtSvid>) -> Fetched {
+        let renewal = self.fetch(key, audience, now);
+        if renewal.is_first {
+            tokio::spawn(renewal.fetch.clone());
+        }
+        let waited = now.duration_since(renewal.begun).unwrap_or_default();
         tokio::select! {
-            fetched = self.fetch(key, audience) => match fetched {
+            biased;
+            fetched = renewal.fetch => match fetched {
                 Err(failure) if is_verdict(&failure) => Err(failure),
                 Err(failure) => {
                     warn!(spiffe_id = %old.id, error = %failure, "Unable to renew JWT; returning cached copy");
@@ -135,26 +140,20 @@ impl JwtCache {
                 }
                 renewed => renewed,
             },
-            () = self.clock.sleep(self.options.hit_timeout) => Ok(old),
+            () = self.clock.sleep(self.options.hit_timeout.saturating_sub(waited)) => Ok(old),
         }
     }
 
     /// Fetches a token, together with all who want the same one now.
-    async fn fetch(&self, key: Key, audience: &[String]) -> Result<Arc<JwtSvid>, Failure> {
-        let waiting = self.join(&key);
-        let fetched = waiting.flight.get_or_init(|| async {
-            let fetched = self.upstream.new_jwt(&key.entry, audience).await.map(Arc::new);
+    fn fetch(&self, key: Key, audience: &[String], now: SystemTime) -> Joined<Fetched> {
+        let (cache, wanted, audience) = (self.clone(), key.clone(), audience.to_vec());
+        self.flights.join(key, now, async move {
+            let fetched = cache.upstream.new_jwt(&wanted.entry, &audience).await.map(Arc::new);
             if let Ok(token) = &fetched {
-                self.keep(key.clone(), Arc::clone(token));
+                cache.keep(wanted, Arc::clone(token));
             }
             fetched
-        });
-        fetched.await.clone()
-    }
-
-    fn join(&self, key: &Key) -> Waiting<'_> {
-        let flight = Arc::clone(self.lock().flights.entry(key.clone()).or_default());
-        Waiting { cache: self, key: key.clone(), flight }
+        })
     }
 
     fn keep(&self, key: Key, token: Arc<JwtSvid>) {
@@ -191,27 +190,6 @@ impl JwtCache {
                 "JWT-SVIDs were removed from the JWT cache because they were issued by a tainted authority"
             );
         }
-    }
-}
-
-/// One who waits for a fetch. The last one to leave takes it away, also when all were gone before it ended.
-struct Waiting<'a> {
-    cache: &'a JwtCache,
-    key: Key,
-    flight: Flight,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let mut state = self.cache.lock();
-        // Given back under the lock, so that two who leave at once do not both see the other.
-        let flight = std::mem::take(&mut self.flight);
-        let is_ours = state.flights.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &flight));
-        let is_last = Arc::strong_count(&flight) == 2;
-        if is_ours && (is_last || flight.initialized()) {
-            state.flights.remove(&self.key);
-        }
-        drop(flight);
     }
 }
 

@@ -4,6 +4,7 @@
 //! periodically, when the demand bell rings, and when an SVID falls due. A fault changes nothing that is
 //! still valid: it is logged, counted and tried again.
 
+mod flights;
 mod jwt;
 mod pacing;
 mod sign;
@@ -23,6 +24,7 @@ use finial_identity::{Bundle, Failure, TrustDomain};
 use finial_runtime::clock::Clock;
 use finial_runtime::tasks::Shutdown;
 use futures_util::stream::{self, StreamExt};
+use pacing::DemandPacing;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,8 +32,6 @@ use tracing::error;
 
 /// Bundles of other trust domains asked for at a time.
 const BUNDLES_AT_A_TIME: usize = 10;
-/// Two syncs that workloads demanded begin at least so long after one another.
-const DEMAND_SPACING: Duration = Duration::from_millis(250);
 
 /// Keeps the cache in step with the server.
 pub struct Sync {
@@ -39,6 +39,7 @@ pub struct Sync {
     directory: Directory,
     verdicts: Verdicts,
     pacing: Pacing,
+    demands: DemandPacing,
     sign: SignOptions,
     clock: Arc<dyn Clock>,
 }
@@ -53,7 +54,8 @@ impl Sync {
         sign: SignOptions,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { upstream, directory, verdicts, pacing: Pacing::new(interval), sign, clock }
+        let (pacing, demands) = (Pacing::new(interval), DemandPacing::default());
+        Self { upstream, directory, verdicts, pacing, demands, sign, clock }
     }
 
     /// Works until the process stops.
@@ -79,9 +81,10 @@ impl Sync {
     }
 
     /// Signs what is due until the next sync is; `false` when the process stops.
-    async fn sign_until(&self, begun: SystemTime, next_sync: SystemTime, shutdown: &Shutdown) -> bool {
+    async fn sign_until(&mut self, begun: SystemTime, next_sync: SystemTime, shutdown: &Shutdown) -> bool {
         let mut pace = pacing::SignPacing::default();
         let mut next_sync = next_sync;
+        let mut is_demanded = false;
         loop {
             let again = match self.sign_planned().await {
                 Ok(()) => {
@@ -98,9 +101,11 @@ impl Sync {
             let wake = wake.min(self.clock.now() + next_sync.duration_since(begun).unwrap_or_default());
             tokio::select! {
                 () = shutdown.stopping() => return false,
-                () = self.directory.sync_bell().heard() => {
-                    next_sync = next_sync.min(begun + DEMAND_SPACING);
-                }
+                // One sync answers all who have rung before it begins.
+                () = self.directory.sync_bell().heard() => if !is_demanded {
+                    is_demanded = true;
+                    next_sync = next_sync.min(self.demands.admit(self.clock.now()));
+                },
                 () = self.directory.sign_bell().heard() => {}
                 () = self.clock.sleep_until(wake) => {}
             }
@@ -162,3 +167,6 @@ impl Sync {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ pub use format::BundleError;
 pub use rules::{AuthorityError, PruneError, Pruned};
 
 use crate::jwt::JwtError;
+use crate::x509::Certificate;
 use crate::{PublicKey, TrustDomain};
 
 /// The authorities of one trust domain, each list in the order in which they were added.
@@ -54,6 +55,14 @@ impl Bundle {
     /// The X.509 authorities with this ID: two certificates may share one key.
     pub fn find_x509(&self, id: &AuthorityId) -> impl Iterator<Item = &X509Authority> {
         self.x509_authorities.iter().filter(move |authority| authority.id() == *id)
+    }
+
+    /// Whether a certificate of this chain was signed by an authority that is tainted: it must be replaced, though
+    /// it still verifies.
+    pub fn has_tainted_issuer_of(&self, chain: &[Certificate]) -> bool {
+        let tainted = self.x509_authorities.iter().filter(|authority| authority.tainted);
+        let mut key_ids = tainted.filter_map(|authority| authority.certificate.subject_key_id());
+        key_ids.any(|id| chain.iter().any(|certificate| certificate.authority_key_id() == Some(id)))
     }
 
     /// The JWT authority with this key ID; upper and lower case matter.

@@ -42,6 +42,22 @@ fn ec_key() -> PublicKey {
     PrivateKey::generate(KeyType::EcP256).unwrap().public_key().clone()
 }
 
+#[test]
+fn a_chain_hangs_on_a_tainted_authority() {
+    let leaf = decode_pem(example_org(), LEAF.as_bytes()).unwrap().x509_authorities.remove(0).certificate;
+    let mut bundle = Bundle::new(example_org());
+    bundle.x509_authorities = roots();
+    let root = bundle.x509_authorities[0].certificate.clone();
+    assert!(!bundle.has_tainted_issuer_of(&[leaf.clone()]));
+    bundle.x509_authorities[1].tainted = true;
+    assert!(!bundle.has_tainted_issuer_of(&[leaf.clone()]), "another authority is tainted");
+    bundle.x509_authorities[0].tainted = true;
+    assert!(bundle.has_tainted_issuer_of(&[leaf.clone()]));
+    assert!(bundle.has_tainted_issuer_of(&[root.clone(), leaf]), "wherever in the chain it stands");
+    assert!(!bundle.has_tainted_issuer_of(&[root]), "a certificate without authority key ID");
+    assert!(!bundle.has_tainted_issuer_of(&[]));
+}
+
 // --- formats ---
 
 #[test]

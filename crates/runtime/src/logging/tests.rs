@@ -160,14 +160,14 @@ fn the_level_changes_at_run_time_and_dependencies_stay_quiet() {
     let (handle, subscriber) = build(options).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         let log = || {
-            tracing::trace!("trace");
+            tracing::debug!("debug");
             tracing::info!("info");
             tracing::info!(target: "h2::codec", "foreign info");
             tracing::warn!(target: "h2::codec", "foreign warning");
             tracing::error!("error");
         };
         let mut seen = Vec::new();
-        for level in [None, Some(Level::Trace), Some(Level::Error), Some(Level::Panic)] {
+        for level in [None, Some(Level::Trace), Some(Level::Info), Some(Level::Error), Some(Level::Panic)] {
             level.map_or_else(|| handle.reset_level(), |level| handle.set_level(level));
             log();
             let text = buffer.take();
@@ -175,8 +175,9 @@ fn the_level_changes_at_run_time_and_dependencies_stay_quiet() {
             seen.push(format!("{}: {}", handle.level(), messages.join(", ")));
         }
         expect![[r#"
-            debug: info, "foreign warning", error
-            trace: trace, info, "foreign warning", error
+            debug: debug, info, "foreign warning", error
+            trace: debug, info, "foreign warning", error
+            info: info, "foreign warning", error
             error: error
             panic: "#]]
         .assert_eq(&seen.join("\n"));

@@ -4,7 +4,7 @@
 use super::Authority;
 use super::error::{AuthorityError, OwnIdentityError};
 use finial_identity::x509::Certificate;
-use finial_identity::{AuthorityId, Bundle, KeyType, PrivateKey, UnixTime};
+use finial_identity::{KeyType, PrivateKey, UnixTime};
 use finial_wire::tls::LocalIdentity;
 use std::sync::Arc;
 
@@ -21,37 +21,22 @@ impl Authority {
         Ok(LocalIdentity::new(chain.map_err(OwnIdentityError::Chain)?, Arc::new(key))?)
     }
 
-    /// Whether the bundle has an X.509 authority with this ID (lower-case hex) that is tainted.
-    pub fn is_tainted(&self, id: &str) -> bool {
-        self.own_bundle.current().find_x509(&AuthorityId::new(id)).any(|authority| authority.tainted)
+    /// Whether an authority that this SVID of the server's own hangs on is tainted.
+    pub fn hangs_on_tainted(&self, chain: &[Certificate]) -> bool {
+        self.own_bundle.current().has_tainted_issuer_of(chain)
     }
 
     /// Whether the server must replace this SVID of its own: it is past half of its life, or an authority
     /// that it hangs on is tainted.
     pub fn must_replace(&self, chain: &[Certificate]) -> bool {
-        must_replace(chain, &self.own_bundle.current(), self.clock.now().into())
+        is_past_half(chain, self.clock.now().into()) || self.hangs_on_tainted(chain)
     }
 }
 
-/// The rule of [`Authority::must_replace`].
-fn must_replace(chain: &[Certificate], bundle: &Bundle, now: UnixTime) -> bool {
+fn is_past_half(chain: &[Certificate], now: UnixTime) -> bool {
     let Some(leaf) = chain.first() else { return true };
     let (begin, end) = (leaf.not_before().seconds(), leaf.not_after().seconds());
-    let is_past_half = now.seconds() > begin + (end - begin) / 2;
-    is_past_half || is_signed_by_tainted(chain, bundle)
-}
-
-fn is_signed_by_tainted(chain: &[Certificate], bundle: &Bundle) -> bool {
-    let tainted: Vec<&Certificate> = bundle
-        .x509_authorities
-        .iter()
-        .filter(|authority| authority.tainted)
-        .map(|authority| &authority.certificate)
-        .collect();
-    let is_issuer = |root: &&Certificate, certificate: &Certificate| {
-        root.subject_key_id().is_some() && root.subject_key_id() == certificate.authority_key_id()
-    };
-    chain.iter().any(|certificate| tainted.iter().any(|root| is_issuer(root, certificate)))
+    now.seconds() > begin + (end - begin) / 2
 }
 
 /// RSA keys take so long that others would wait.

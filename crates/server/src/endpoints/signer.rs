@@ -47,8 +47,7 @@ impl ServerIdentity {
         if !self.authority.must_replace(&chain) {
             return Ok(());
         }
-        let mut issuers = chain.iter().map(Certificate::authority_key_id_hex);
-        if issuers.any(|issuer| self.authority.is_tainted(&issuer)) {
+        if self.authority.hangs_on_tainted(&chain) {
             info!(
                 subsystem_name = SUBSYSTEM,
                 "Server SVID signed using a tainted authority, forcing rotation of the Server SVID"

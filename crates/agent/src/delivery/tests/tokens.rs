@@ -5,6 +5,7 @@ use finial_identity::{Code as DomainCode, Failure};
 use finial_proto::workload::{JwtsvidRequest, ValidateJwtsvidRequest, ValidateJwtsvidResponse};
 use prost_types::value::Kind;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tonic::{Code, Status};
 
 fn fetch(audience: &[&str], id: &str) -> tonic::Request<JwtsvidRequest> {
@@ -63,6 +64,50 @@ async fn a_caller_who_leaves_while_a_token_is_signed_leaves_nothing_behind() {
     world.upstream.gate.send_replace(true);
     world.client().fetch_jwtsvid(fetch(&["a"], "")).await.unwrap();
     assert_eq!((world.jwt.fetches(), world.jwt.len()), (0, 2));
+}
+
+/// The server is slow: whoever asks first waits a while, who asks next does not, and the new token comes once.
+#[tokio::test]
+async fn a_renewal_goes_on_while_the_kept_token_is_served() {
+    let world = World::new(Plan::default()).await;
+    let ask = || {
+        let mut client = world.client();
+        async move {
+            let answer = client.fetch_jwtsvid(fetch(&["a"], "spiffe://example.org/myservice")).await;
+            answer.unwrap().into_inner().svids.remove(0).svid
+        }
+    };
+    let kept = ask().await;
+    world.clock.advance(Duration::from_secs(200));
+    world.upstream.gate.send_replace(false);
+    let first = tokio::spawn(ask());
+    eventually(|| world.jwt.fetches() == 1).await;
+    world.clock.wait_for_sleepers(1).await;
+    assert!(!first.is_finished());
+    world.clock.advance(Duration::from_secs(5));
+    assert_eq!(first.await.unwrap(), kept);
+    assert_eq!(ask().await, kept);
+    assert_eq!((world.jwt.fetches(), world.upstream.tokens.load(Ordering::SeqCst)), (1, 2));
+    world.upstream.gate.send_replace(true);
+    eventually(|| world.jwt.fetches() == 0).await;
+    assert_ne!(ask().await, kept);
+    assert_eq!(world.upstream.tokens.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_leaves_the_kept_token_and_is_tried_again() {
+    let world = World::new(Plan::default()).await;
+    let ask = async || world.client().fetch_jwtsvid(fetch(&["a"], "spiffe://example.org/myservice")).await;
+    let kept = ask().await.unwrap().into_inner();
+    world.clock.advance(Duration::from_secs(200));
+    let failure = |code, text: &str| Some(Failure::new(code, text));
+    *world.upstream.fault.lock().unwrap() = failure(DomainCode::Unavailable, "not now");
+    assert_eq!(ask().await.unwrap().into_inner(), kept);
+    *world.upstream.fault.lock().unwrap() = failure(DomainCode::PermissionDenied, "not any more");
+    assert!(ask().await.unwrap_err().message().ends_with("not any more"));
+    *world.upstream.fault.lock().unwrap() = None;
+    assert_ne!(ask().await.unwrap().into_inner(), kept);
+    assert_eq!(world.upstream.tokens.load(Ordering::SeqCst), 4);
 }
 
 /// Tokens do not wait for certificates.

@@ -30,9 +30,9 @@ async fn x509_from_preparation_to_revocation() {
         "failed to revoke X.509 authority: it is not possible to revoke an untainted root CA"
     );
 
-    assert!(!authority.must_replace(&own) && !authority.is_tainted(first.as_str()));
+    assert!(!authority.must_replace(&own) && !authority.hangs_on_tainted(&own));
     assert_eq!(authority.taint_x509_authority(&first).await.unwrap().id, first);
-    assert!(authority.must_replace(&own) && authority.is_tainted(first.as_str()));
+    assert!(authority.must_replace(&own) && authority.hangs_on_tainted(&own));
     let own = authority.issue_server_identity().await.unwrap().svid().chain.clone();
     assert!(!authority.must_replace(&own), "the new one hangs on the new authority");
     let refused = authority.taint_x509_authority(&first).await.unwrap_err();

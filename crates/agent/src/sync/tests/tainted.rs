@@ -1,9 +1,9 @@
 //! A server that goes on signing with an authority that it says is tainted.
 
-use super::{SignOptions, Sync};
 use crate::cache::{BundleSet, Cache, CacheOptions};
 use crate::directory::Directory;
 use crate::own_identity::Verdicts;
+use crate::sync::{SignOptions, Sync};
 use crate::upstream::{EntrySync, HeldVersions, Upstream, X509Request};
 use async_trait::async_trait;
 use finial_identity::jwt::JwtSvid;

@@ -1,0 +1,4 @@
+//! The writer, against servers made for the purpose.
+
+mod demands;
+mod tainted;
