@@ -7,10 +7,12 @@
 mod config;
 mod identity;
 mod verify;
+mod web;
 
 pub use config::{ExpectedServer, KeyExchange, TlsOptions, client_config, server_config};
 pub use identity::{IdentityCell, IdentityError, LocalIdentity, TlsSigner};
 pub use verify::{CapturedChain, PeerSvid, TrustSource, VerifyError};
+pub use web::{WebTlsError, web_server_config};
 
 use std::error::Error;
 use std::io;
