@@ -37,8 +37,19 @@ pub struct ServerConfig {
     pub keep_events: Duration,
     /// Whether agents get their own ID as a selector.
     pub agent_id_selector: AgentIdSelector,
+    /// Where is told who called what.
+    pub audit: AuditConfig,
     /// Which key exchanges TLS allows.
     pub key_exchange: KeyExchange,
+}
+
+/// Where records of calls go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// Whether they are in the process's log.
+    pub log: Switch,
+    /// A chained file of their own.
+    pub file: Option<PathBuf>,
 }
 
 /// The appliances of a server.

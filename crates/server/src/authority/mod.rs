@@ -16,6 +16,7 @@ mod error;
 mod issue;
 mod journal;
 mod lifecycle;
+mod numbers;
 mod operator;
 mod own_identity;
 mod recover;
@@ -43,6 +44,7 @@ use finial_plugin::key_manager::KeyManager;
 use finial_runtime::clock::Clock;
 use journal::Journal;
 use lifecycle::Workshop;
+use numbers::Numbers;
 use signing::{JwtKey, X509Ca};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +74,7 @@ pub struct Authority {
     jwt: ArcSwapOption<JwtKey>,
     states: ArcSwap<States>,
     workshop: Mutex<Workshop>,
+    numbers: Numbers,
 }
 
 #[derive(Default)]
@@ -106,7 +109,9 @@ impl Authority {
             let (bundle, now) = (own_bundle.current(), clock.now());
             let x509 = recover::x509_slots(&journal, &known, &bundle, now);
             let jwt = recover::jwt_slots(&journal, &known, &bundle, now);
+            let numbers = Numbers::new(&config.metrics, &config.trust_domain);
             let authority = Arc::new(Self {
+                numbers,
                 config,
                 keys,
                 own_bundle,
