@@ -15,6 +15,7 @@ use std::time::Duration;
 mod agent;
 mod files;
 mod server;
+mod telemetry;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
