@@ -7,7 +7,7 @@ use crate::cache::{BundleSet, Cache, CacheOptions};
 use crate::config::{AgentConfig, AgentPlugins};
 use crate::delivery::{Debug, WorkloadApi, WorkloadApiOptions, WorkloadApiParts};
 use crate::directory::Directory;
-use crate::endpoints::{serve_admin_socket, serve_workload_socket};
+use crate::endpoints::{answers_of, serve_admin_socket, serve_workload_socket};
 use crate::own_identity::{AgentKeys, AttestParts, Attester, OwnIdentity, OwnIdentityParts, Verdicts};
 use crate::storage::Storage;
 use crate::sync::{JwtCache, Sync};
@@ -22,6 +22,7 @@ use finial_runtime::tasks::{Shutdown, Supervisor, TaskError};
 use finial_wire::channel::{ChannelOptions, ServerChannel};
 use finial_wire::listen::UnixListenError;
 use finial_wire::logger::LoggerService;
+use finial_wire::measure::Measure;
 use finial_wire::tls::{ExpectedServer, IdentityCell, TlsOptions, client_config};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -119,16 +120,17 @@ pub fn assemble(
     });
     let debug = Debug::new(directory.clone(), jwt.clone(), Arc::clone(&cell), Arc::clone(&clock));
 
+    let measure = Measure::new(&config.metrics, answers_of);
     let mut supervisor = Supervisor::new(shutdown.clone());
     supervisor.add("own-identity", identity.run(shutdown.clone()));
     let part = error_span!("part", subsystem_name = "manager");
     supervisor.add("sync", run_sync(sync, Arc::clone(&cell), shutdown.clone()).instrument(part));
     supervisor.add("tainted-tokens", forget_tainted_tokens(jwt, directory.clone(), shutdown.clone()));
     if let Some(path) = config.socket_path.clone() {
-        let (directory, shutdown) = (directory.clone(), shutdown.clone());
+        let (directory, shutdown, measure) = (directory.clone(), shutdown.clone(), measure.clone());
         supervisor.add("workload-socket", async move {
             if first_sync(&directory, &shutdown).await {
-                serve_workload_socket(&path, api, shutdown).await
+                serve_workload_socket(&path, api, measure, shutdown).await
             } else {
                 Ok(())
             }
@@ -136,7 +138,7 @@ pub fn assemble(
     }
     if let Some(path) = config.admin_socket_path.clone() {
         supervisor.add("admin-socket", async move {
-            serve_admin_socket(&path, debug, LoggerService::new(log), shutdown).await
+            serve_admin_socket(&path, debug, LoggerService::new(log), measure, shutdown).await
         });
     }
     Ok(Agent { supervisor, directory })

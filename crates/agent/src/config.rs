@@ -6,6 +6,7 @@ use finial_identity::{Bundle, SpiffeId, TrustDomain};
 use finial_plugin::key_manager::KeyManager;
 use finial_plugin::node_attestor::AgentNodeAttestor;
 use finial_plugin::workload_attestor::WorkloadAttestor;
+use finial_runtime::metrics::Metrics;
 use finial_wire::channel::TcpTarget;
 use finial_wire::tls::KeyExchange;
 use std::collections::BTreeSet;
@@ -92,6 +93,8 @@ pub struct AgentConfig {
     pub key_exchange: KeyExchange,
     /// The version it reports.
     pub version: String,
+    /// Where calls are counted.
+    pub metrics: Metrics,
 }
 
 /// The appliances of an agent.

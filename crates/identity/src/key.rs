@@ -281,6 +281,11 @@ fn read_rsa(bits: &[u8]) -> Result<PublicKeyKind, DerError> {
     u16::try_from(modulus_bits).map(PublicKeyKind::Rsa).map_err(|_| DerError)
 }
 
+/// The SHA-256 of some octets in lower-case hex.
+pub fn sha256_hex(octets: &[u8]) -> String {
+    to_hex(digest::digest(&digest::SHA256, octets).as_ref())
+}
+
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);

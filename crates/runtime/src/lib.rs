@@ -13,6 +13,7 @@
 //! | [`reconcile`] | idempotent `activate()` with bell, period, backoff and status |
 //! | [`backoff`] | pure retry arithmetic with injected randomness |
 //! | [`health`] | named checks and their ready and live states |
+//! | [`metrics`] | counters, gauges and samples for Prometheus, StatsD, DogStatsD and memory |
 //! | [`clock`] | system clock and test clock behind one trait |
 //! | [`files`] | atomic writes, bounded reads, set-aside, directories, umask |
 
@@ -22,6 +23,7 @@ pub mod config;
 pub mod files;
 pub mod health;
 pub mod logging;
+pub mod metrics;
 pub mod reconcile;
 pub mod signals;
 pub mod tasks;

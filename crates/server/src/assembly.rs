@@ -2,6 +2,7 @@
 
 use crate::api::Rooms;
 use crate::api::gate::Gate;
+use crate::audit::{AuditFile, AuditFileError, AuditSinks, Auditing};
 use crate::authority::{Authority, AuthorityError, OWN_IDENTITY_EVERY, PRUNE_JOURNALS_EVERY};
 use crate::bundle::{ForeignBundles, OwnBundle, PRUNE_EVERY, REFRESH_EVERY};
 use crate::config::{ServerConfig, ServerPlugins};
@@ -9,8 +10,10 @@ use crate::endpoints::{
     BundleEndpoint, BundleEndpointError, ServerIdentity, ServerTrust, serve_tcp, serve_unix,
 };
 use crate::federation::{Federation, FetchLimits};
+use crate::measured::{MeasuredKeys, MeasuredStore};
 use crate::nodes::Nodes;
-use crate::policy::limits::Limits;
+use crate::policy::answers_of;
+use crate::policy::limits::{Limits, Switch};
 use crate::registry::Registry;
 use crate::registry::prune::{AGENTS_EVERY, ENTRIES_EVERY};
 use crate::vitals::{Rotations, Vitals};
@@ -21,10 +24,12 @@ use finial_runtime::logging::Handle;
 use finial_runtime::reconcile::Reconciler;
 use finial_runtime::tasks::{Shutdown, Supervisor, TaskError};
 use finial_wire::listen::{TcpOptions, TlsListener, UnixListenError, UnixListener, UnixSocketOptions};
+use finial_wire::measure::Measure;
 use finial_wire::tls::{TlsOptions, server_config};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -58,6 +63,9 @@ pub enum ServerError {
     /// What health checks need could not be set up.
     #[error("could not prepare the health checks: {0}")]
     Probe(Failure),
+    /// The audit file cannot be continued.
+    #[error(transparent)]
+    Audit(#[from] AuditFileError),
     /// TLS could not be set up.
     #[error("could not set up TLS")]
     Tls(#[from] rustls::Error),
@@ -117,6 +125,9 @@ pub async fn assemble(
     shutdown: Shutdown,
 ) -> Result<Server, ServerError> {
     let ServerPlugins { key_manager, store, node_attestors, upstream_authority } = plugins;
+    let metrics = &config.authority.metrics;
+    let store = MeasuredStore::around(store, metrics);
+    let key_manager = MeasuredKeys::around(key_manager, metrics);
     let trust_domain = config.trust_domain.clone();
     info!(subsystem_name = "endpoints", "Building in-memory entry cache");
     let registry = Arc::new(Registry::load(Arc::clone(&store), &trust_domain).await?);
@@ -175,7 +186,10 @@ pub async fn assemble(
         Arc::clone(&clock),
     );
     let unix = UnixListener::bind(&config.socket_path, UnixSocketOptions::SERVER)?;
+    let audit = audit_sinks(&config, &log, &clock)?;
     let rooms = Arc::new(Rooms {
+        measure: Measure::new(metrics, answers_of),
+        auditing: Auditing::new(audit.clone(), trust_domain.clone(), Arc::clone(&registry)),
         trust_domain,
         registry,
         authority,
@@ -189,6 +203,9 @@ pub async fn assemble(
     });
     let mut supervisor = Supervisor::new(shutdown.clone());
     supervisor.add("tcp-endpoint", serve_tcp(tcp, Arc::clone(&rooms), gate.clone(), shutdown.clone()));
+    if let Some(file) = audit.file {
+        supervisor.add("audit-file", file.keep_on_disk(shutdown.clone()));
+    }
     supervisor.add("unix-endpoint", serve_unix(unix, Arc::clone(&rooms), gate, log, shutdown.clone()));
     supervisor.add("federation", Arc::clone(&rooms.federation).run(shutdown.clone()));
     if let Some(endpoint) = bundle_endpoint {
@@ -215,6 +232,19 @@ pub async fn assemble(
     Ok(Server { address, own_bundle, vitals, supervisor })
 }
 
+/// Where records of calls go.
+fn audit_sinks(
+    config: &ServerConfig,
+    log: &Handle,
+    clock: &Arc<dyn Clock>,
+) -> Result<AuditSinks, AuditFileError> {
+    let open = |path: &PathBuf| AuditFile::open(path, Arc::clone(clock)).map(Arc::new);
+    Ok(AuditSinks {
+        log: (config.audit.log == Switch::On).then(|| log.clone()),
+        file: config.audit.file.as_ref().map(open).transpose()?,
+    })
+}
+
 /// The work that goes on by itself.
 fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>, rotations: &Arc<Rotations>) -> Vec<Reconciler> {
     let every = |name: &str, period: Duration| (name.to_owned(), Arc::clone(&rooms.clock), period);
@@ -238,9 +268,19 @@ fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>, rotations: &Arc<Rotati
     all.push(renewal.with_bell(rooms.server_identity.bell()));
     let (name, clock, period) = every("bundle-pruning", PRUNE_EVERY);
     let bundle = Arc::clone(&rooms.own_bundle);
+    let metrics = &config.authority.metrics;
+    let (pruning, pruned) =
+        (metrics.call("ca.manager.bundle.prune", &[]), metrics.counter("ca.manager.bundle.pruned", &[]));
     all.push(Reconciler::new(name, clock, period, move || {
-        let bundle = Arc::clone(&bundle);
-        async move { bundle.prune().await }
+        let (bundle, pruning, pruned) = (Arc::clone(&bundle), pruning.clone(), pruned.clone());
+        async move {
+            let before = bundle.current().sequence_number;
+            let outcome = pruning.measure(bundle.prune(), store_code).await;
+            if bundle.current().sequence_number != before {
+                pruned.increment();
+            }
+            outcome
+        }
     }));
     let (name, clock, period) = every("bundle-refresh", REFRESH_EVERY);
     let bundles = Arc::clone(rooms);
@@ -259,16 +299,23 @@ fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>, rotations: &Arc<Rotati
     }));
     let (name, clock, period) = every("entry-pruning", ENTRIES_EVERY);
     let entries = Arc::clone(rooms);
+    let pruning = metrics.call("registration_entry.manager.prune", &[]);
     all.push(Reconciler::new(name, clock, period, move || {
-        let rooms = Arc::clone(&entries);
-        async move { rooms.registry.prune_ended_entries(rooms.clock.now()).await }
+        let (rooms, pruning) = (Arc::clone(&entries), pruning.clone());
+        async move {
+            pruning.measure(rooms.registry.prune_ended_entries(rooms.clock.now()), store_code).await
+        }
     }));
     if let Some(pruning) = config.agent_pruning {
         let (name, clock, period) = every("agent-pruning", AGENTS_EVERY);
         let agents = Arc::clone(rooms);
+        let counted = metrics.call("node.manager.prune", &[]);
         all.push(Reconciler::new(name, clock, period, move || {
-            let rooms = Arc::clone(&agents);
-            async move { rooms.registry.prune_expired_agents(pruning, rooms.clock.now()).await }
+            let (rooms, counted) = (Arc::clone(&agents), counted.clone());
+            async move {
+                let work = rooms.registry.prune_expired_agents(pruning, rooms.clock.now());
+                counted.measure(work, store_code).await
+            }
         }));
     }
     let keep = config.keep_events;
@@ -295,3 +342,7 @@ fn reconcilers(config: &ServerConfig, rooms: &Arc<Rooms>, rotations: &Arc<Rotati
 
 /// After so many seconds without a call an agent's prepared answer is forgotten.
 const IDLE_SECONDS: i64 = 60;
+
+fn store_code(error: &StoreError) -> i32 {
+    error.code.number()
+}

@@ -41,8 +41,19 @@ pub struct ServerConfig {
     pub agent_id_selector: AgentIdSelector,
     /// Whose bundles are fetched, and where our own is served.
     pub federation: FederationConfig,
+    /// Where is told who called what.
+    pub audit: AuditConfig,
     /// Which key exchanges TLS allows.
     pub key_exchange: KeyExchange,
+}
+
+/// Where records of calls go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// Whether they are in the process's log.
+    pub log: Switch,
+    /// A chained file of their own.
+    pub file: Option<PathBuf>,
 }
 
 /// The appliances of a server.

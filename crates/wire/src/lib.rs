@@ -24,6 +24,8 @@ pub mod channel;
 pub mod convert;
 pub mod listen;
 pub mod logger;
+pub mod measure;
+pub mod names;
 pub mod peer;
 pub mod serve;
 pub mod status;

@@ -8,6 +8,7 @@ use finial_runtime::tasks::Shutdown;
 use finial_wire::call_span::CallSpanLayer;
 use finial_wire::listen::{UnixListenError, UnixListener, UnixSocketOptions};
 use finial_wire::logger::LoggerService;
+use finial_wire::measure::Measure;
 use finial_wire::serve::{ServeOptions, serve};
 use std::path::Path;
 use tonic::service::Routes;
@@ -19,13 +20,14 @@ pub async fn serve_admin_socket(
     path: &Path,
     debug: Debug,
     logger: LoggerService,
+    measure: Measure,
     shutdown: Shutdown,
 ) -> Result<(), UnixListenError> {
     let listener = UnixListener::bind(path, UnixSocketOptions::AGENT_ADMIN)?;
     let address = path.display();
     info!(network = "unix", %address, "Starting Admin APIs");
     let routes = Routes::new(DebugServer::new(debug)).add_service(LoggerServer::new(logger));
-    let service = CallSpanLayer(|request| call_span(None, request)).layer(routes.prepare());
+    let service = CallSpanLayer(|request| call_span(None, request)).layer(measure.layer(routes.prepare()));
     let announce = async {
         shutdown.stopping().await;
         info!(network = "unix", %address, "Stopping Admin APIs");

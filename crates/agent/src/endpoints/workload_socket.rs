@@ -5,6 +5,7 @@ use crate::delivery::{HealthService, WorkloadApi, WorkloadRpc, reflection};
 use finial_runtime::tasks::Shutdown;
 use finial_wire::call_span::CallSpanLayer;
 use finial_wire::listen::{UnixListenError, UnixListener, UnixSocketOptions};
+use finial_wire::measure::Measure;
 use finial_wire::serve::{ServeOptions, serve};
 use std::path::Path;
 use tonic::service::RoutesBuilder;
@@ -21,6 +22,7 @@ const SUBSYSTEM: &str = "endpoints";
 pub async fn serve_workload_socket(
     path: &Path,
     api: WorkloadApi,
+    measure: Measure,
     shutdown: Shutdown,
 ) -> Result<(), UnixListenError> {
     let listener = UnixListener::bind(path, UnixSocketOptions::AGENT_PUBLIC)?;
@@ -32,7 +34,7 @@ pub async fn serve_workload_socket(
     routes.add_service(HealthServer::new(HealthService::new(workloads)));
     reflection(&mut routes);
     let spans = CallSpanLayer(|request| call_span(Some(SUBSYSTEM), request));
-    let service = spans.layer(routes.routes().prepare());
+    let service = spans.layer(measure.layer(routes.routes().prepare()));
     let announce = async {
         shutdown.stopping().await;
         info!(subsystem_name = SUBSYSTEM, apis = API_NAMES, "Stopping agent APIs");

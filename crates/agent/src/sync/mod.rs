@@ -9,8 +9,6 @@ mod jwt;
 mod pacing;
 mod sign;
 mod tell;
-#[cfg(test)]
-mod tests;
 
 pub use jwt::{JwtCache, JwtCacheOptions};
 pub use pacing::Pacing;

@@ -15,6 +15,8 @@ use std::io::Write;
 pub(crate) struct Program {
     /// As SPIRE calls it.
     pub(crate) spire_name: &'static str,
+    /// First words of commands that SPIRE does not have; its overview does not show them.
+    pub(crate) beyond_spire: &'static [&'static str],
     /// What it is, for those who learn.
     pub(crate) about: &'static str,
     /// What groups of commands are for, by path.
@@ -147,7 +149,8 @@ impl Program {
     }
 
     fn overview(&self) -> String {
-        let children = self.children("");
+        let mut children = self.children("");
+        children.retain(|name, _| !self.beyond_spire.contains(name));
         let width = children.keys().map(|name| name.len()).max().unwrap_or(0);
         let mut text = format!("Usage: {} [--version] [--help] <command> [<args>]\n\n", self.spire_name);
         text.push_str("Available commands are:\n");

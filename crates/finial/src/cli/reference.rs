@@ -231,7 +231,9 @@ fn every_command_teaches() {
                 let words = line[path.len()..].split_whitespace().map(str::to_owned);
                 let words: Vec<String> = words.take_while(|word| word != ">").collect();
                 let values = parse(flags, &words).unwrap_or_else(|error| panic!("{line}: {error}"));
-                assert_eq!(values.arguments(), [""; 0], "{line}");
+                // SPIRE's commands pass over words after the flags, so an example must not have them.
+                let is_spires = !program.beyond_spire.iter().any(|word| path.starts_with(word));
+                assert!(values.arguments().is_empty() || !is_spires, "{line}");
             }
         }
     }

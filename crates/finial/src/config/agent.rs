@@ -6,12 +6,14 @@ use super::plugins::{self, AgentPluginChoice, JoinToken};
 use super::process::{self, HealthListener, LogFlags, LogSettings};
 use super::reader::{Flag, Reader, Setting, Visibility};
 use super::server::{read_key_exchange, read_port, read_trust_domain};
+use super::telemetry::{self, TelemetrySettings};
 use super::{duration, file, path};
 use finial_agent::AgentConfig;
 use finial_agent::config::{RebootstrapMode, UnauthenticatedVerifiers};
 use finial_agent::delivery::RateLimits;
 use finial_agent::sync::{JwtCacheOptions, SignOptions};
 use finial_identity::{KeyType, SpiffeId, TrustDomain};
+use finial_runtime::metrics::Metrics;
 use finial_wire::channel::TcpTarget;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +41,8 @@ pub(crate) struct AgentSettings {
     pub(crate) log: LogSettings,
     /// Where it tells its health, if anywhere.
     pub(crate) health: Option<HealthListener>,
+    /// Where its metrics go.
+    pub(crate) telemetry: TelemetrySettings,
 }
 
 /// Reads the whole file; nothing if something is wrong. `version` is what the agent reports.
@@ -56,9 +60,9 @@ pub(super) fn read(root: &mut Reader<'_>, flags: &AgentFlags) -> Option<AgentSet
     process::read_profiling(&mut section);
     section.finish("agent");
     let plugins = plugins::read_agent(root);
-    process::read_telemetry(root);
+    let telemetry = telemetry::read(root);
     let health = process::read_health(root);
-    Some(AgentSettings { config: config?, plugins: plugins?, join_token, log: log?, health })
+    Some(AgentSettings { config: config?, plugins: plugins?, join_token, log: log?, health, telemetry })
 }
 
 fn read_config(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<AgentConfig> {
@@ -113,6 +117,7 @@ fn read_config(section: &mut Reader<'_>, flags: &AgentFlags) -> Option<AgentConf
         rate_limits: experimental.rate_limits,
         key_exchange: experimental.key_exchange,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        metrics: Metrics::default(),
     })
 }
 

@@ -18,6 +18,7 @@ mod reader;
 #[cfg(test)]
 mod reference;
 mod server;
+mod telemetry;
 mod trust_bundle;
 mod ttl;
 
@@ -30,6 +31,7 @@ pub(crate) use flags::{AgentFlags, ServerFlags};
 pub(crate) use process::{HealthListener, LogSettings};
 pub(crate) use reader::UnknownKeys;
 pub(crate) use server::ServerSettings;
+pub(crate) use telemetry::{PrometheusSettings, TelemetrySettings, TlsFiles};
 
 use finial_runtime::config::Document;
 use reader::{Findings, Reader};

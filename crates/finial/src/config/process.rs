@@ -1,4 +1,4 @@
-//! What server and agent have in common: the log, health checks, telemetry, profiling.
+//! What server and agent have in common: the log, health checks, profiling.
 
 use super::reader::{Flag, Reader};
 use finial_runtime::logging::{Format, Level, Options, Output, SourceLocation};
@@ -103,38 +103,6 @@ pub(super) fn read_health(root: &mut Reader<'_>) -> Option<HealthListener> {
         format!("{host}:{}", port.value)
     };
     is_on.then_some(HealthListener { address, live_path: live.value, ready_path: ready.value })
-}
-
-const NO_SINKS: &str = "metrics are not available in this version";
-
-/// Reads `telemetry`: nothing of it works yet, and leaving it out hurts nobody, so it is warned of.
-pub(super) fn read_telemetry(root: &mut Reader<'_>) {
-    let mut section = root.block("telemetry");
-    for (sink, keys) in [
-        ("Prometheus", &["host", "port", "tls"][..]),
-        ("DogStatsd", &["address"]),
-        ("Statsd", &["address"]),
-        ("M3", &["address", "env"]),
-        ("InMem", &["enabled"]),
-    ] {
-        if section.has(sink) {
-            section.warn_at(sink, format!("has no effect: {NO_SINKS}"));
-        }
-        for mut block in section.blocks(sink) {
-            block.accept(keys);
-            block.finish(sink);
-        }
-    }
-    section.accept(&[
-        "MetricPrefix",
-        "EnableTrustDomainLabel",
-        "EnableHostnameLabel",
-        "AllowedPrefixes",
-        "BlockedPrefixes",
-        "AllowedLabels",
-        "BlockedLabels",
-    ]);
-    section.finish_with_warnings();
 }
 
 /// Reads the keys `profiling_…`, which nobody should need.

@@ -347,6 +347,11 @@ impl<'d> Reader<'d> {
         self.shadow.problem(key, message);
     }
 
+    /// Warns about the section.
+    pub(super) fn warn_here(&self, message: impl Into<String>) {
+        self.shadow.problem_here(message);
+    }
+
     /// Asks for keys that mean something to SPIRE and nothing here, and warns about those that are there.
     pub(super) fn without_effect(&mut self, keys: &[&'static str], why: &str) {
         for key in keys {

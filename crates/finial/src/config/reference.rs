@@ -167,7 +167,7 @@ mod tests {
     }
 
     /// Blocks that are read only if they are there.
-    const SHARED: &str = r#"telemetry { Prometheus {} DogStatsd {} Statsd {} M3 {} InMem {} }"#;
+    const SHARED: &str = r#"telemetry { DogStatsd {} Statsd {} M3 {} }"#;
 
     fn asked(text: &str, read: impl FnOnce(&mut Reader<'_>)) -> BTreeSet<String> {
         let document = hcl::parse("t.conf", &format!("{text}\n{SHARED}")).unwrap();

@@ -4,12 +4,14 @@ use super::flags::ServerFlags;
 use super::plugins::{self, ServerPluginChoice};
 use super::process::{self, HealthListener, LogFlags, LogSettings};
 use super::reader::{Flag, Reader, Setting};
+use super::telemetry::{self, TelemetrySettings};
 use super::{federation, path, ttl};
 use finial_identity::x509::{AttributeKind, DistinguishedName};
 use finial_identity::{KeyType, SpiffeId, TrustDomain};
 use finial_plugin::datastore::PruneScope;
 use finial_server::ServerConfig;
 use finial_server::authority::{AuthorityConfig, JwtSwitch};
+use finial_server::config::AuditConfig;
 use finial_server::nodes::AgentIdSelector;
 use finial_server::policy::limits::Switch;
 use finial_server::registry::prune::AgentPruning;
@@ -34,6 +36,8 @@ pub(crate) struct ServerSettings {
     pub(crate) log: LogSettings,
     /// Where it tells its health, if anywhere.
     pub(crate) health: Option<HealthListener>,
+    /// Where its metrics go.
+    pub(crate) telemetry: TelemetrySettings,
 }
 
 /// Reads the whole file; nothing if something is wrong.
@@ -54,7 +58,7 @@ pub(super) fn read(root: &mut Reader<'_>, flags: &ServerFlags) -> Option<ServerS
     process::read_profiling(&mut section);
     section.finish("server");
     let plugins = plugins::read_server(root);
-    process::read_telemetry(root);
+    let telemetry = telemetry::read(root);
     let health = process::read_health(root);
     Some(ServerSettings {
         config: config?,
@@ -62,6 +66,7 @@ pub(super) fn read(root: &mut Reader<'_>, flags: &ServerFlags) -> Option<ServerS
         data_dir: data_dir.value.into(),
         log: log?,
         health,
+        telemetry,
     })
 }
 
@@ -82,9 +87,7 @@ fn read_config(section: &mut Reader<'_>, flags: &ServerFlags) -> Option<ServerCo
         &["max_attested_node_info_staleness"],
         "what is known of agents is never stale, because it is held in memory",
     );
-    if section.is_set("audit_log_enabled", false) {
-        section.warn_at("audit_log_enabled", "has no effect: there is no audit log in this version");
-    }
+    let audit_log = if section.is_set("audit_log_enabled", false) { Switch::On } else { Switch::Off };
     Some(ServerConfig {
         trust_domain: trust_domain?,
         bind: bind?,
@@ -97,6 +100,7 @@ fn read_config(section: &mut Reader<'_>, flags: &ServerFlags) -> Option<ServerCo
         keep_events: experimental.keep_events,
         agent_id_selector: experimental.agent_id_selector,
         federation: federation?,
+        audit: AuditConfig { log: audit_log, file: experimental.audit_file },
         key_exchange: experimental.key_exchange,
     })
 }
@@ -297,6 +301,7 @@ fn is_cidr(text: &str) -> bool {
 }
 
 struct Experimental {
+    audit_file: Option<PathBuf>,
     keep_events: Duration,
     agent_id_selector: AgentIdSelector,
     key_exchange: KeyExchange,
@@ -335,7 +340,9 @@ fn read_experimental(section: &mut Reader<'_>) -> Experimental {
     );
     process::read_feature_flags(&mut experimental);
     let keep_events = experimental.duration("prune_events_older_than", Flag::NONE, "prune events interval");
+    let audit_file = experimental.optional_text("audit_log_file");
     let settings = Experimental {
+        audit_file: audit_file.map(|file| path::absolute(&file.value)),
         keep_events: keep_events.filter(|keep| !keep.is_zero()).unwrap_or(HOUR * 12),
         agent_id_selector: match experimental.is_set("agent_spiffe_id_as_selector", false) {
             true => AgentIdSelector::Add,

@@ -16,6 +16,7 @@ mod agent;
 mod federation;
 mod files;
 mod server;
+mod telemetry;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -32,10 +32,6 @@ impl Values {
     }
 
     /// The words after the flags.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "SPIRE's commands pass over them, ours may come to want them")
-    )]
     pub(crate) fn arguments(&self) -> &[String] {
         &self.arguments
     }

@@ -3,6 +3,7 @@
 use super::VERSION;
 use super::health;
 use super::process::{self, Role};
+use super::telemetry::{Telemetry, Whose};
 use crate::config::{self, AgentFlags, AgentSettings};
 use crate::output::Fault;
 use finial_runtime::clock::SystemClock;
@@ -33,14 +34,20 @@ fn prepare(socket: Option<&Path>, what: &'static str) -> Result<(), Fault> {
 }
 
 async fn start(settings: AgentSettings, log: Handle, shutdown: Shutdown) -> Result<(), BoxError> {
-    let AgentSettings { config, plugins, join_token, health, .. } = settings;
+    let AgentSettings { mut config, plugins, join_token, health, telemetry, .. } = settings;
     process::prepare_directory(&config.data_dir, "data directory")?;
     let clock = SystemClock::shared();
     let now = clock.now();
+    let trust_domain = config.trust_domain.clone();
+    let whose =
+        Whose { service: "spire_agent", trust_domain: &trust_domain, key_exchange: config.key_exchange };
+    let telemetry = Telemetry::open(telemetry, &whose, &clock)?;
+    config.metrics = telemetry.metrics();
     let plugins = tokio::task::spawn_blocking(move || plugins.open(join_token, now)).await??;
     let socket = config.socket_path.clone();
     let agent = finial_agent::assemble(config, plugins, Arc::clone(&clock), log, shutdown.clone())?;
     let mut supervisor = Supervisor::new(shutdown.clone());
+    telemetry.run(&mut supervisor, &trust_domain, Arc::clone(&clock))?;
     if let Some(listener) = health {
         let checks = health::of_agent(agent.directory(), socket.as_deref());
         health::add(&mut supervisor, listener, clock, checks)?;

@@ -7,6 +7,7 @@ mod agent;
 mod health;
 mod process;
 mod server;
+mod telemetry;
 mod validate;
 
 pub(crate) use agent::agent;

@@ -3,6 +3,7 @@
 use super::VERSION;
 use super::health;
 use super::process::{self, Role};
+use super::telemetry::{Telemetry, Whose};
 use crate::config::{self, ServerFlags, ServerSettings};
 use crate::output::Fault;
 use finial_identity::Bundle;
@@ -33,9 +34,14 @@ pub(crate) fn server(flags: &ServerFlags) -> Result<(), Fault> {
 }
 
 async fn start(settings: ServerSettings, log: Handle, shutdown: Shutdown) -> Result<(), BoxError> {
-    let ServerSettings { config, plugins, data_dir, health, .. } = settings;
+    let ServerSettings { mut config, plugins, data_dir, health, telemetry, .. } = settings;
     process::prepare_directory(&data_dir, "data directory")?;
     let clock = SystemClock::shared();
+    let own_domain = config.trust_domain.clone();
+    let whose =
+        Whose { service: "spire_server", trust_domain: &own_domain, key_exchange: config.key_exchange };
+    let telemetry = Telemetry::open(telemetry, &whose, &clock)?;
+    config.authority.metrics = telemetry.metrics();
     let opened = tokio::select! {
         opened = Box::pin(plugins.open(config.trust_domain.clone(), Arc::clone(&clock))) => opened?,
         () = shutdown.stopping() => return Ok(()),
@@ -48,6 +54,7 @@ async fn start(settings: ServerSettings, log: Handle, shutdown: Shutdown) -> Res
         () = shutdown.stopping() => return Ok(()),
     };
     let mut supervisor = Supervisor::new(shutdown.clone());
+    telemetry.run(&mut supervisor, &own_domain, Arc::clone(&clock))?;
     if let Some(sender) = opened.own_bundle {
         supervisor.add_until_stop("own-bundle", tell_own_bundle(server.own_bundle(), sender));
     }

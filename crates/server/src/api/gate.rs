@@ -32,6 +32,10 @@ pub struct Admitted {
     pub peer: Option<IpAddr>,
 }
 
+/// By what a caller was let in, in SPIRE's words, for the audit.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthorizedVia(pub &'static str);
+
 impl Admitted {
     /// The caller of a request.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<Self, tonic::Status> {
@@ -109,7 +113,9 @@ where
                 Ok(admitted) => {
                     let span = Span::current();
                     span.record("authorized_as", admitted.grant.name());
-                    span.record("authorized_via", rules.authorized_via(&admitted));
+                    let via = rules.authorized_via(&admitted);
+                    span.record("authorized_via", via);
+                    request.extensions_mut().insert(AuthorizedVia(via));
                     request.extensions_mut().insert(admitted);
                     inner.call(request).await
                 }

@@ -16,6 +16,7 @@ pub mod svid;
 pub mod sync;
 pub mod trust_domain;
 
+use crate::audit::Auditing;
 use crate::authority::Authority;
 use crate::bundle::{ForeignBundles, OwnBundle};
 use crate::endpoints::ServerIdentity;
@@ -25,6 +26,7 @@ use crate::policy::limits::Limits;
 use crate::registry::Registry;
 use finial_identity::{Failure, TrustDomain};
 use finial_runtime::clock::Clock;
+use finial_wire::measure::Measure;
 use finial_wire::status::{RpcError, ToStatus};
 use futures_util::{Stream, StreamExt, TryFutureExt, stream};
 use std::future::{Future, ready};
@@ -55,6 +57,10 @@ pub struct Rooms {
     pub server_identity: Arc<ServerIdentity>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Counts calls.
+    pub measure: Measure,
+    /// Tells of calls.
+    pub auditing: Auditing,
 }
 
 /// The messages of a channel, as long as `work` goes on; if it fails, its status ends the stream. The work

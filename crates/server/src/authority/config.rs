@@ -2,6 +2,7 @@
 
 use finial_identity::x509::{AttributeKind, DistinguishedName};
 use finial_identity::{KeyType, TrustDomain};
+use finial_runtime::metrics::Metrics;
 use std::time::Duration;
 
 /// The longest pause between two looks at authorities.
@@ -31,6 +32,8 @@ pub struct AuthorityConfig {
     pub jwt_issuer: Option<String>,
     /// Whether there are JWT-SVIDs.
     pub jwt: JwtSwitch,
+    /// Where is counted what is signed and rotated.
+    pub metrics: Metrics,
 }
 
 /// Whether JWT-SVIDs are issued.
@@ -69,6 +72,7 @@ impl AuthorityConfig {
             ca_subject: Self::default_ca_subject(),
             jwt_issuer: None,
             jwt: JwtSwitch::Enabled,
+            metrics: Metrics::default(),
         }
     }
 }

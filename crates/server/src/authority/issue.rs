@@ -200,6 +200,7 @@ impl Authority {
         let cap = press.authority.info().expires_at;
         let template = template::x509_svid(&self.config.trust_domain, wish, serial, press.now, cap)?;
         let chain = press.authority.issue(&template).await.map_err(IssueError::SignX509)?;
+        self.numbers.x509_svid.increment();
         let expires_at = template.validity.not_after;
         Ok(IssuedX509 { id, chain, serial: serial.to_decimal(), expires_at })
     }
@@ -214,6 +215,7 @@ impl Authority {
             JwtFailure::Sign(error) => IssueError::SignJwt(error),
             JwtFailure::Assemble(error) => IssueError::AssembleJwt(error),
         })?;
+        self.numbers.jwt_svid.increment();
         let (issued_at, expires_at) = (claims.issued_at, claims.expires_at);
         Ok(IssuedJwt { token, id: claims.subject, issued_at, expires_at })
     }

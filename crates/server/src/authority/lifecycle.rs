@@ -7,6 +7,7 @@ use super::Authority;
 use super::config::JwtSwitch;
 use super::error::{AuthorityError, PrepareError};
 use super::journal::Journal;
+use super::numbers::internal;
 use super::rotation::{Outlook, STEPS_MAX, Step, hold_back_until, next_step};
 use super::signing::{JwtKey, X509Ca};
 use super::slot::{Activation, Held, Place, SigningAuthority, SlotId, SlotPair, key_id};
@@ -129,6 +130,10 @@ impl Authority {
         workshop: &mut Workshop,
         place: Place,
     ) -> Result<(), PrepareError> {
+        self.numbers.x509_prepare.measure(self.make_x509(workshop, place), internal).await
+    }
+
+    async fn make_x509(&self, workshop: &mut Workshop, place: Place) -> Result<(), PrepareError> {
         let (slot, was_active) = workshop.x509.clear(place);
         debug!(slot = slot.as_str(), "Preparing X509 CA");
         if let Some(id) = was_active {
@@ -166,6 +171,10 @@ impl Authority {
         workshop: &mut Workshop,
         place: Place,
     ) -> Result<(), PrepareError> {
+        self.numbers.jwt_prepare.measure(self.make_jwt(workshop, place), internal).await
+    }
+
+    async fn make_jwt(&self, workshop: &mut Workshop, place: Place) -> Result<(), PrepareError> {
         let (slot, was_active) = workshop.jwt.clear(place);
         debug!(slot = slot.as_str(), "Preparing JWT key");
         if let Some(id) = was_active {
@@ -220,6 +229,7 @@ impl Authority {
         }
         workshop.journal.mark_jwt(&authority.info().id, Status::Active);
         self.publish(workshop);
+        self.numbers.jwt_activate.increment();
         tell_jwt_active(slot, issued_at, &authority);
         self.save(workshop).await;
     }
@@ -231,6 +241,7 @@ impl Authority {
             self.tell_x509_active(slot, issued_at, authority);
         }
         if let Some((slot, issued_at, authority)) = workshop.jwt.active() {
+            self.numbers.jwt_activate.increment();
             tell_jwt_active(slot, issued_at, authority);
         }
     }
@@ -245,7 +256,10 @@ impl Authority {
             upstream_authority_id = info.upstream_id.as_str(),
             "X509 CA activated"
         );
-        let left = info.expires_at.seconds() - UnixTime::from(self.clock.now()).seconds();
+        let now = self.clock.now();
+        let left = info.expires_at.to_system_time().duration_since(now).unwrap_or_default();
+        self.numbers.x509_activated(info.expires_at.seconds(), left.as_secs_f64());
+        let left = info.expires_at.seconds() - UnixTime::from(now).seconds();
         debug!(
             trust_domain_id = self.config.trust_domain.id().as_str(),
             ttl = left,

@@ -18,6 +18,7 @@ mod error;
 mod issue;
 mod journal;
 mod lifecycle;
+mod numbers;
 mod operator;
 mod own_identity;
 mod recover;
@@ -49,6 +50,7 @@ use finial_plugin::upstream_authority::UpstreamAuthority;
 use finial_runtime::clock::Clock;
 use journal::Journal;
 use lifecycle::Workshop;
+use numbers::Numbers;
 use signing::{JwtKey, X509Ca};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +83,7 @@ pub struct Authority {
     jwt: ArcSwapOption<JwtKey>,
     states: ArcSwap<States>,
     workshop: Mutex<Workshop>,
+    numbers: Numbers,
 }
 
 #[derive(Default)]
@@ -117,7 +120,9 @@ impl Authority {
             let (bundle, now) = (own_bundle.current(), clock.now());
             let x509 = recover::x509_slots(&journal, &known, &bundle, now);
             let jwt = recover::jwt_slots(&journal, &known, &bundle, now);
+            let numbers = Numbers::new(&config.metrics, &config.trust_domain);
             let authority = Arc::new(Self {
+                numbers,
                 config,
                 keys,
                 own_bundle,

@@ -3,6 +3,7 @@
 
 use super::Authority;
 use super::error::{AuthorityError, OwnIdentityError};
+use super::numbers::internal;
 use finial_identity::x509::Certificate;
 use finial_identity::{KeyType, PrivateKey, UnixTime};
 use finial_wire::tls::LocalIdentity;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 impl Authority {
     /// Makes a key and issues the server's SVID for it.
     pub async fn issue_server_identity(&self) -> Result<LocalIdentity, AuthorityError> {
-        Ok(self.own_identity().await?)
+        Ok(self.numbers.own_svid.measure(self.own_identity(), internal).await?)
     }
 
     async fn own_identity(&self) -> Result<LocalIdentity, OwnIdentityError> {

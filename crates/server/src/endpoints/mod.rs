@@ -43,7 +43,7 @@ use std::sync::Arc;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
-use tower::{Layer, Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder};
 use tracing::info;
 
 /// The services that agents and administrators reach.
@@ -80,7 +80,7 @@ pub async fn serve_tcp(
 ) -> Result<(), Infallible> {
     let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
     info!(address, network = "tcp", subsystem_name = "endpoints", "Starting Server APIs");
-    let services = behind(gate, remote_services(&rooms));
+    let services = behind(gate, &rooms, remote_services(&rooms));
     let serving = serve(listener, services, ServeOptions::tcp(), shutdown.clone());
     tokio::join!(serving, tell_stop(&address, "tcp", &shutdown));
     info!(address, network = "tcp", subsystem_name = "endpoints", "Server APIs have stopped");
@@ -97,20 +97,28 @@ pub async fn serve_unix(
 ) -> Result<(), Infallible> {
     let address = listener.path().display().to_string();
     info!(address, network = "unix", subsystem_name = "endpoints", "Starting Server APIs");
-    let services = behind(gate, local_services(&rooms, log));
+    let services = behind(gate, &rooms, local_services(&rooms, log));
     let serving = serve(listener, services, ServeOptions::unix(), shutdown.clone());
     tokio::join!(serving, tell_stop(&address, "unix", &shutdown));
     info!(address, network = "unix", subsystem_name = "endpoints", "Server APIs have stopped");
     Ok(())
 }
 
-/// The services with the gate before them, and the log around both.
+/// The services with the gate before them, the log and the counters around both, and the audit between them.
 fn behind(
     gate: Gate,
+    rooms: &Rooms,
     services: Routes,
-) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send {
-    let services = ServiceBuilder::new().map_response(call_log::note).layer(gate).service(services.prepare());
-    CallSpanLayer(call_log::span).layer(services)
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + use<>
+{
+    ServiceBuilder::new()
+        .map_request(call_log::numbered)
+        .layer(CallSpanLayer(call_log::span))
+        .layer(rooms.measure.clone())
+        .map_response(call_log::note)
+        .layer(gate)
+        .layer(rooms.auditing.clone())
+        .service(services.prepare())
 }
 
 /// Says that serving comes to its end.

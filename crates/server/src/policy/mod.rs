@@ -5,4 +5,4 @@
 pub mod limits;
 pub mod table;
 
-pub use table::{Access, Grant, access_of};
+pub use table::{Access, Grant, access_of, answers_of};

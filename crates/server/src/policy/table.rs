@@ -1,5 +1,7 @@
 //! The table of methods and the callers that they admit. Pure.
 
+use finial_wire::measure::Answers;
+
 /// The kinds of caller that a method admits besides nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
@@ -126,6 +128,15 @@ pub fn access_of(path: &str) -> Option<Access> {
         (HEALTH, "Check" | "List" | "Watch") => LOCAL,
         _ => return None,
     })
+}
+
+/// How many answers a method that is served gives.
+pub fn answers_of(path: &str) -> Option<Answers> {
+    access_of(path)?;
+    let is_stream = path.ends_with("/AttestAgent")
+        || path.ends_with("/SyncAuthorizedEntries")
+        || path == "/grpc.health.v1.Health/Watch";
+    Some(if is_stream { Answers::Many } else { Answers::One })
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Default for TlsOptions {
 }
 
 impl TlsOptions {
-    fn provider(&self) -> Arc<CryptoProvider> {
+    pub(super) fn provider(&self) -> Arc<CryptoProvider> {
         let provider = aws_lc_rs::default_provider();
         Arc::new(match self.key_exchange {
             KeyExchange::Any => provider,
@@ -53,21 +53,21 @@ impl TlsOptions {
         })
     }
 
-    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+    pub(super) fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
         match self.key_exchange {
             KeyExchange::Any => rustls::ALL_VERSIONS,
             KeyExchange::PostQuantum => POST_QUANTUM_VERSIONS,
         }
     }
 
-    fn time(&self) -> Arc<ClockTime> {
+    pub(super) fn time(&self) -> Arc<ClockTime> {
         Arc::new(ClockTime(self.clock.clone()))
     }
 }
 
 /// Tells rustls the time of our clock.
 #[derive(Debug)]
-struct ClockTime(Arc<dyn Clock>);
+pub(super) struct ClockTime(Arc<dyn Clock>);
 
 impl TimeProvider for ClockTime {
     fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {

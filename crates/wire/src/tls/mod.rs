@@ -6,11 +6,13 @@
 
 mod config;
 mod identity;
+mod pem_server;
 mod verify;
 mod web;
 
 pub use config::{ExpectedServer, KeyExchange, TlsOptions, client_config, server_config};
 pub use identity::{IdentityCell, IdentityError, LocalIdentity, TlsSigner};
+pub use pem_server::{PemTlsError, pem_server_config};
 pub use verify::{CapturedChain, PeerSvid, TrustSource, VerifyError};
 pub use web::{
     Shown, WebCertificate, WebCertificateCell, WebCertificateError, WebRoots, WebRootsError, WebVerifyError,

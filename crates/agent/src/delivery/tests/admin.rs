@@ -81,7 +81,10 @@ async fn the_operators_socket() {
     let path = world.socket.with_file_name("admin.sock");
     let served = tokio::spawn({
         let (path, shutdown) = (path.clone(), world.shutdown.clone());
-        async move { serve_admin_socket(&path, debug, LoggerService::new(handle), shutdown).await }
+        async move {
+            serve_admin_socket(&path, debug, LoggerService::new(handle), super::world::uncounted(), shutdown)
+                .await
+        }
     });
     eventually(|| path.exists()).await;
     assert_eq!(mode(&path), 0o770);

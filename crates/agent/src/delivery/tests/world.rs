@@ -5,7 +5,7 @@ use crate::cache::{BundleSet, Cache, CacheOptions, X509Material};
 use crate::config::UnauthenticatedVerifiers;
 use crate::delivery::{RateLimits, WorkloadApi, WorkloadApiOptions, WorkloadApiParts};
 use crate::directory::Directory;
-use crate::endpoints::serve_workload_socket;
+use crate::endpoints::{answers_of, serve_workload_socket};
 use crate::sync::{JwtCache, JwtCacheOptions};
 use crate::upstream::{EntrySync, HeldVersions, Upstream, X509Request};
 use async_trait::async_trait;
@@ -361,8 +361,9 @@ impl World {
 
     async fn serve(&mut self) {
         let (path, api, shutdown) = (self.socket.clone(), self.api.clone(), self.shutdown.clone());
-        self.served =
-            Some(tokio::spawn(async move { serve_workload_socket(&path, api, shutdown).await.unwrap() }));
+        self.served = Some(tokio::spawn(async move {
+            serve_workload_socket(&path, api, uncounted(), shutdown).await.unwrap()
+        }));
         while !self.socket.exists() {
             tokio::task::yield_now().await;
         }
@@ -431,4 +432,9 @@ pub(super) async fn eventually(mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         tokio::task::yield_now().await;
     }
+}
+
+/// Counters that nobody reads.
+pub(super) fn uncounted() -> finial_wire::measure::Measure {
+    finial_wire::measure::Measure::new(&finial_runtime::metrics::Metrics::default(), answers_of)
 }

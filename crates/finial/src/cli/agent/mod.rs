@@ -16,6 +16,7 @@ use crate::flags::{Flag, OUTPUT};
 /// `spire-agent`, `finial agent`.
 pub(crate) static PROGRAM: Program = Program {
     spire_name: "spire-agent",
+    beyond_spire: &[],
     about: "The agent of a node: it recognises programs and hands them their identities.",
     groups: &[
         ("api", "The Workload API, as a program on this node sees it"),

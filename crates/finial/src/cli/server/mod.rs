@@ -1,6 +1,7 @@
 //! The commands of the server.
 
 mod agent;
+mod audit;
 mod bundle;
 mod debug;
 mod entry;
@@ -20,9 +21,11 @@ use crate::flags::{Flag, OUTPUT};
 /// `spire-server`, `finial server`.
 pub(crate) static PROGRAM: Program = Program {
     spire_name: "spire-server",
+    beyond_spire: &["audit"],
     about: "The certificate authority of a trust domain, and the registry of who gets which identity.",
     groups: &[
         ("agent", "Agents that have attested: list, ban, evict, purge"),
+        ("audit", "The chained file of who called what"),
         ("bundle", "Trust bundles: the own one and those of federated trust domains"),
         ("debug", "What the server says about itself"),
         ("entry", "Registration entries: which workload gets which identity"),
@@ -43,6 +46,7 @@ pub(crate) static PROGRAM: Program = Program {
         &agent::LIST,
         &agent::PURGE,
         &agent::SHOW,
+        &audit::VERIFY,
         &bundle::COUNT,
         &bundle::DELETE,
         &bundle::LIST,

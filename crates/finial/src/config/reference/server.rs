@@ -105,7 +105,13 @@ pub(super) const SERVER: Group = Group {
         under(
             "server",
             &[
-                key("audit_log_enabled", "bool", "false", NoEffect, "An audit log."),
+                key(
+                    "audit_log_enabled",
+                    "bool",
+                    "false",
+                    Works,
+                    "Each call is told in the log, with SPIRE's fields.",
+                ),
                 key(
                     "max_attested_node_info_staleness",
                     "duration",
@@ -273,6 +279,13 @@ pub(super) const EXPERIMENTAL: Group = Group {
         under(
             "server.experimental",
             &[
+                key(
+                    "audit_log_file",
+                    "path",
+                    "",
+                    Works,
+                    "Each call is told in a file of chained JSON lines, too; SPIRE passes over the key.",
+                ),
                 key(
                     "prune_events_older_than",
                     "duration",

@@ -197,7 +197,7 @@ telemetry { Prometheus { bogus = 1 } }
             t.conf:30:32: server.federation.federates_with.other.org.bundle_endpoint_profile: federation configuration for trust domain "other.org": missing bundle endpoint configuration
             t.conf:34:17: health_checks.bogus: unknown configuration detected: "bogus" is no key of health check
             t.conf:34:40: health_checks.live_path: live_path "live" must begin with a slash
-            t.conf:35:26: telemetry.Prometheus[0].bogus: unknown configuration detected: "bogus" is no key of Prometheus"#]],
+            t.conf:35:26: telemetry.Prometheus.bogus: unknown configuration detected: "bogus" is no key of Prometheus"#]],
     );
 }
 
@@ -294,7 +294,7 @@ fn forms_that_spire_refuses() {
 fn what_has_no_effect_is_warned_of() {
     check(
         server_with(
-            r#"audit_log_enabled = true, profiling_enabled = true
+            r#"profiling_enabled = true
 max_attested_node_info_staleness = "1m"
 agent_ttl = "120h"
 log_level = "INFO" log_level = "DEBUG"
@@ -304,8 +304,7 @@ experimental { cache_reload_interval = "1m", events_based_cache = true, wit_issu
 } telemetry { Prometheus { port = 9988 } InMem {} bogus = 1"#,
         ),
         expect![[r#"
-            warning: t.conf:2:21: server.audit_log_enabled: has no effect: there is no audit log in this version
-            warning: t.conf:2:47: server.profiling_enabled: has no effect: profiling is not available in this version
+            warning: t.conf:2:21: server.profiling_enabled: has no effect: profiling is not available in this version
             warning: t.conf:3:36: server.max_attested_node_info_staleness: has no effect: what is known of agents is never stale, because it is held in memory
             warning: t.conf:4:13: server.agent_ttl: agent_ttl is too high for the configured ca_ttl value. SVIDs with shorter lifetimes may be issued. Please set agent_ttl to 4h or less, or the ca_ttl to 720h or more, to guarantee the full agent_ttl lifetime when CA rotations are scheduled.
             warning: t.conf:5:20: The argument "log_level" at 5:20 was already set. Each argument can only be defined once
@@ -315,8 +314,6 @@ experimental { cache_reload_interval = "1m", events_based_cache = true, wit_issu
             warning: t.conf:8:67: server.experimental.events_based_cache: has no effect: the index of entries is in memory and always up to date
             warning: t.conf:8:86: server.experimental.wit_issuer: has no effect: WIT-SVIDs are not available in this version
             warning: t.conf:8:91: server.experimental.bogus: unknown key; it has no effect
-            warning: t.conf:9:26: telemetry.Prometheus: has no effect: metrics are not available in this version
-            warning: t.conf:9:48: telemetry.InMem: has no effect: metrics are not available in this version
             warning: t.conf:9:51: telemetry.bogus: unknown key; it has no effect
         "#]],
     );
