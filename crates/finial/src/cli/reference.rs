@@ -54,14 +54,6 @@ Each command that talks to a server or an agent goes to a Unix socket. The first
 | agent, `debug` and `logger` | | | `/tmp/spire-agent/private/admin.sock` |
 ";
 
-/// Groups that this version's server has no API for.
-const NOT_SERVED: [&str; 2] = ["localauthority", "upstreamauthority"];
-const NOT_SERVED_TEXT: &str = "\
-> The server of this version does not have this API yet: the command works with a server of SPIRE, and fails with
-> `Unimplemented` otherwise.
-
-";
-
 /// A program, as it is called.
 struct Part {
     /// The folder of its pages, and the word after `finial`.
@@ -81,9 +73,6 @@ impl Part {
         let Command { path, synopsis, about, .. } = command;
         let (name, spire) = (self.name, self.program.spire_name);
         let mut page = format!("{HEADING}# finial {name} {path}\n\n{synopsis}.\n\n");
-        if NOT_SERVED.contains(&path.split(' ').next().unwrap_or_default()) && name == "server" {
-            page += NOT_SERVED_TEXT;
-        }
         let _ = write!(
             page,
             "{about}\n\n```console\n$ finial {name} {path} [flags]\n$ {spire} {path} [flags]\n```\n\n"
