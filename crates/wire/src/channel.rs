@@ -3,7 +3,7 @@
 //! Channels connect at the first call, and again when a connection is lost. What a call over a connection that
 //! could not be made fails with has a [`DialError`] among its sources.
 
-use crate::tls::{self, IdentityCell, keep_alive};
+use crate::tls::{self, Contiguous, IdentityCell, keep_alive};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -194,7 +194,7 @@ pub fn tls_channel(target: TcpTarget, config: Arc<ClientConfig>, options: &Chann
     };
     let connector = service_fn(move |_: Uri| {
         let (target, config) = (target.clone(), config.clone());
-        async move { dial_tls(&target, config, limit).await.map(TokioIo::new) }
+        async move { dial_tls(&target, config, limit).await.map(|io| TokioIo::new(Contiguous(io))) }
     });
     endpoint.connect_with_connector_lazy(connector)
 }

@@ -4,6 +4,7 @@
 //! [`tonic::service::Routes`] with [`tower::ServiceBuilder`] before it comes here. Handlers find who is calling
 //! among the request's extensions, as `Arc<UnixPeer>` or `Arc<TcpPeer>`.
 
+mod calls;
 mod first_byte;
 mod message_limit;
 
@@ -11,6 +12,7 @@ pub use message_limit::MESSAGE_MAX;
 
 use crate::listen::Listener;
 use bytes::Bytes;
+use calls::{Calls, Intake};
 use finial_runtime::backoff::random_unit;
 use finial_runtime::tasks::Shutdown;
 use first_byte::FirstByte;
@@ -18,10 +20,10 @@ use http::{HeaderMap, Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use message_limit::MessageLimit;
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -103,7 +105,6 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let protocol = protocol(&options);
     let mut connections = JoinSet::new();
     loop {
         let has_room = connections.len() < options.connections;
@@ -112,7 +113,7 @@ where
             () = shutdown.stopping() => break,
             Some(_) = connections.join_next() => {}
             io = listener.accept(), if has_room => {
-                let connection = connection(io, service.clone(), &protocol, &options, shutdown.clone());
+                let connection = connection(io, service.clone(), &options, shutdown.clone());
                 connections.spawn(connection);
             }
         }
@@ -133,8 +134,8 @@ async fn drain(mut connections: JoinSet<()>, limit: Duration, shutdown: &Shutdow
     Served { cut }
 }
 
-fn protocol(options: &ServeOptions) -> http2::Builder<TokioExecutor> {
-    let mut protocol = http2::Builder::new(TokioExecutor::new());
+fn protocol(options: &ServeOptions, intake: Intake) -> http2::Builder<Intake> {
+    let mut protocol = http2::Builder::new(intake);
     protocol
         .timer(TokioTimer::new())
         .max_concurrent_streams(options.streams)
@@ -142,7 +143,9 @@ fn protocol(options: &ServeOptions) -> http2::Builder<TokioExecutor> {
         .initial_connection_window_size(options.connection_window)
         .max_send_buf_size(options.send_buffer)
         .max_header_list_size(options.headers)
-        .keep_alive_interval(options.ping_interval);
+        .keep_alive_interval(options.ping_interval)
+        // gRPC knows no date; SPIRE's answers have none.
+        .auto_date_header(false);
     protocol
 }
 
@@ -150,7 +153,6 @@ fn protocol(options: &ServeOptions) -> http2::Builder<TokioExecutor> {
 fn connection<I, S, B>(
     io: I,
     service: S,
-    protocol: &http2::Builder<TokioExecutor>,
     options: &ServeOptions,
     shutdown: Shutdown,
 ) -> impl Future<Output = ()> + Send + 'static
@@ -168,7 +170,8 @@ where
         request.extensions_mut().insert(info.clone());
         answer(service.clone(), request.map(|body| tonic::body::Body::new(MessageLimit::new(body))))
     });
-    let served = protocol.serve_connection(TokioIo::new(io), handler);
+    let mut calls = Calls::new();
+    let served = protocol(options, calls.intake()).serve_connection(TokioIo::new(io), handler);
     let first_byte = options.first_byte;
     let max_age = options.max_age.map(|age| age.mul_f64(0.9 + 0.2 * random_unit()));
     async move {
@@ -183,7 +186,7 @@ where
         let (mut is_judged, mut is_ending) = (false, false);
         loop {
             tokio::select! {
-                result = served.as_mut() => {
+                result = poll_fn(|cx| calls.poll_with(served.as_mut(), cx)) => {
                     if let Err(error) = result {
                         tracing::debug!(%error, "Connection failed");
                     }

@@ -12,7 +12,7 @@ use finial_identity::{Code, Failure, SpiffeId};
 use finial_wire::listen::TcpPeer;
 use finial_wire::peer::UnixPeer;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ where
 
 /// What the gate needs to know of a call.
 struct Call {
-    path: String,
+    uri: Uri,
     local: bool,
     remote: Option<Arc<TcpPeer>>,
 }
@@ -135,7 +135,7 @@ struct Call {
 impl Call {
     fn of(request: &Request<Body>) -> Self {
         Self {
-            path: request.uri().path().to_owned(),
+            uri: request.uri().clone(),
             local: request.extensions().get::<Arc<UnixPeer>>().is_some(),
             remote: request.extensions().get::<Arc<TcpPeer>>().cloned(),
         }
@@ -144,7 +144,7 @@ impl Call {
 
 impl Rules {
     async fn admit(&self, call: &Call) -> Result<Admitted, Failure> {
-        let path = &call.path;
+        let path = call.uri.path();
         let access = access_of(path).ok_or_else(|| unknown_method(path))?;
         let svid = call.remote.as_ref().and_then(|peer| peer.svid.as_ref());
         let id = svid.map(|svid| &svid.id);
@@ -157,13 +157,9 @@ impl Rules {
             return Ok(admitted(grant));
         }
         if let (true, false, Some(svid)) = (access.agent, call.local, svid) {
-            let svid = AgentSvid {
-                id: svid.id.clone(),
-                serial: svid.serial_decimal(),
-                expires_at: svid.leaf().not_after(),
-            };
+            let (serial, expires_at) = (svid.serial_decimal(), svid.leaf().not_after());
             // The reason is for the agent to act on; the words are the same for everybody.
-            let verdict = self.nodes.admit(&svid).await;
+            let verdict = self.nodes.admit(AgentSvid { id: &svid.id, serial, expires_at }).await;
             verdict.map_err(|failure| match failure.reason {
                 Some(_) => Failure { reason: failure.reason, ..denied(path) },
                 None => failure,

@@ -12,25 +12,25 @@ use tracing::{debug, error, info, warn};
 const VERSION_MAX: usize = 255;
 
 /// The SVID with which an agent speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentSvid {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentSvid<'a> {
     /// Whose it is.
-    pub id: SpiffeId,
+    pub id: &'a SpiffeId,
     /// Serial number in decimal.
-    pub serial: String,
+    pub serial: &'a str,
     /// When it ends.
     pub expires_at: UnixTime,
 }
 
 impl Nodes {
     /// Decides whether an agent may act, and makes a staged SVID the current one at its first use.
-    pub async fn admit(&self, svid: &AgentSvid) -> Result<(), Failure> {
+    pub async fn admit(&self, svid: AgentSvid<'_>) -> Result<(), Failure> {
         let now = self.clock.now();
-        let node = self.registry.node(&svid.id);
+        let node = self.registry.node(svid.id);
         let node = node.as_ref().map(|row| &row.value);
         let current = || node.map(|node| node.current.serial.as_str()).unwrap_or_default();
-        let id = &svid.id;
-        let reason = match admission::judge(node, &svid.serial, svid.expires_at, now.into()) {
+        let id = svid.id;
+        let reason = match admission::judge(node, svid.serial, svid.expires_at, now.into()) {
             Admission::Current => return Ok(()),
             Admission::Staged => return self.promote(svid, current()).await,
             Admission::Denied(reason) => reason,
@@ -55,15 +55,15 @@ impl Nodes {
                     svid_serial_num = svid.serial,
                     "Agent SVID is not active"
                 );
-                let (id, current, serial) = (id.as_str(), current(), svid.serial.as_str());
+                let (id, current, serial) = (id.as_str(), current(), svid.serial);
                 format!("agent {id:?} expected to have serial number {current:?}; has {serial:?}")
             }
         };
         Err(Failure::denied(reason, text))
     }
 
-    async fn promote(&self, svid: &AgentSvid, current: &str) -> Result<(), Failure> {
-        let promoted = self.registry.change_node(&svid.id, NodeChange::PromoteStaged, self.clock.now()).await;
+    async fn promote(&self, svid: AgentSvid<'_>, current: &str) -> Result<(), Failure> {
+        let promoted = self.registry.change_node(svid.id, NodeChange::PromoteStaged, self.clock.now()).await;
         promoted.map_err(|e| {
             warn!(
                 caller_id = %svid.id,

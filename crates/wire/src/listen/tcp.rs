@@ -1,7 +1,7 @@
 //! TCP with TLS: handshakes side by side, bounded in number and in time.
 
 use super::{Listener, rest_after};
-use crate::tls::{self, PeerSvid, keep_alive};
+use crate::tls::{self, Contiguous, PeerSvid, keep_alive};
 use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
@@ -91,7 +91,7 @@ async fn handshake(
     let stream = TlsAcceptor::from(config).accept(stream).await?;
     let svid = PeerSvid::of_verified(stream.get_ref().1.peer_certificates())
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(TlsConnection { stream, peer: Arc::new(TcpPeer { remote, local, svid }) })
+    Ok(TlsConnection { stream: Contiguous(stream), peer: Arc::new(TcpPeer { remote, local, svid }) })
 }
 
 impl Listener for TlsListener {
@@ -130,7 +130,7 @@ pub struct TcpPeer {
 /// `Arc<TcpPeer>`.
 #[derive(Debug)]
 pub struct TlsConnection {
-    stream: TlsStream<TcpStream>,
+    stream: Contiguous<TlsStream<TcpStream>>,
     peer: Arc<TcpPeer>,
 }
 
@@ -164,10 +164,8 @@ impl AsyncWrite for TlsConnection {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
-    /// TLS copies what it encrypts, so nothing is won by several buffers; and h2 would send the data of a small
-    /// answer apart from its trailers, in two records, two system calls and two wake-ups of the client.
     fn is_write_vectored(&self) -> bool {
-        false
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,10 +5,13 @@
 //! one. There is no resumption, so that every connection is verified anew.
 
 mod config;
+mod contiguous;
 mod identity;
 mod pem_server;
 mod verify;
 mod web;
+
+pub(crate) use contiguous::Contiguous;
 
 pub use config::{ExpectedServer, KeyExchange, TlsOptions, client_config, server_config};
 pub use identity::{IdentityCell, IdentityError, LocalIdentity, TlsSigner};

@@ -59,6 +59,8 @@ pub struct PeerSvid {
     pub id: SpiffeId,
     /// The certificates that it sent, leaf first; not empty.
     pub chain: Vec<Certificate>,
+    /// Serial number of the leaf in decimal, as agents are known by it: every call needs it.
+    serial: String,
 }
 
 impl PeerSvid {
@@ -68,8 +70,8 @@ impl PeerSvid {
     }
 
     /// Serial number of the leaf in decimal, as agents are known by it.
-    pub fn serial_decimal(&self) -> String {
-        self.leaf().serial_decimal()
+    pub fn serial_decimal(&self) -> &str {
+        &self.serial
     }
 
     /// Whether the leaf has expired. A connection may outlive its certificate.
@@ -83,7 +85,7 @@ impl PeerSvid {
             return Ok(None);
         };
         let chain = parse(leaf, intermediates)?;
-        Ok(Some(Self { id: chain[0].spiffe_id()?, chain }))
+        Ok(Some(Self { id: chain[0].spiffe_id()?, serial: chain[0].serial_decimal(), chain }))
     }
 }
 
@@ -108,6 +110,33 @@ fn verify(
         .ok_or_else(|| VerifyError::NoBundle(id.trust_domain().clone()))?;
     let now = UnixTime::from_seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     verify_svid(&chain, bundle.x509_authorities.iter(), now).map_err(VerifyError::Chain)
+}
+
+/// The methods that both of rustls's traits for verifiers have: `algorithms` does what they ask.
+macro_rules! verifies_signatures_by_its_algorithms {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.algorithms.supported_schemes()
+        }
+    };
 }
 
 /// Verifies clients, which need not show a certificate.
@@ -139,27 +168,7 @@ impl ClientCertVerifier for ClientVerifier {
         Ok(ClientCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    verifies_signatures_by_its_algorithms!();
 }
 
 /// The chain that a server showed to a client that does not verify it.
@@ -216,25 +225,5 @@ impl ServerCertVerifier for ServerVerifier {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
+    verifies_signatures_by_its_algorithms!();
 }

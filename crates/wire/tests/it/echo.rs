@@ -21,7 +21,7 @@ impl Debug for WhoCalls {
             let show = |svid: &finial_wire::tls::PeerSvid| Cert {
                 id: Some(id_to_proto(&svid.id)),
                 expires_at: svid.leaf().not_after().seconds(),
-                subject: svid.serial_decimal(),
+                subject: svid.serial_decimal().to_owned(),
             };
             response.svid_chain.extend(peer.svid.as_ref().map(show));
             assert!(peer.remote.ip().is_loopback());

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod ca;
+mod calls;
 mod echo;
 mod peer;
 mod serve;

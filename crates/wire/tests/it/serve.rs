@@ -22,13 +22,13 @@ use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 
-struct Running {
+pub(crate) struct Running {
     folder: tempfile::TempDir,
     shutdown: Shutdown,
     served: JoinHandle<Served>,
 }
 
-fn start(routes: Routes, options: ServeOptions) -> Running {
+pub(crate) fn start(routes: Routes, options: ServeOptions) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let listener = UnixListener::bind(folder.path().join("api.sock"), UnixSocketOptions::SERVER).unwrap();
     let shutdown = Shutdown::new();
@@ -37,7 +37,7 @@ fn start(routes: Routes, options: ServeOptions) -> Running {
 }
 
 impl Running {
-    fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         unix_channel(UnixTarget::new(self.folder.path().join("api.sock")), &ChannelOptions::default())
     }
 }
