@@ -48,11 +48,11 @@ fn a_chain_hangs_on_a_tainted_authority() {
     let mut bundle = Bundle::new(example_org());
     bundle.x509_authorities = roots();
     let root = bundle.x509_authorities[0].certificate.clone();
-    assert!(!bundle.has_tainted_issuer_of(&[leaf.clone()]));
+    assert!(!bundle.has_tainted_issuer_of(std::slice::from_ref(&leaf)));
     bundle.x509_authorities[1].tainted = true;
-    assert!(!bundle.has_tainted_issuer_of(&[leaf.clone()]), "another authority is tainted");
+    assert!(!bundle.has_tainted_issuer_of(std::slice::from_ref(&leaf)), "another authority is tainted");
     bundle.x509_authorities[0].tainted = true;
-    assert!(bundle.has_tainted_issuer_of(&[leaf.clone()]));
+    assert!(bundle.has_tainted_issuer_of(std::slice::from_ref(&leaf)));
     assert!(bundle.has_tainted_issuer_of(&[root.clone(), leaf]), "wherever in the chain it stands");
     assert!(!bundle.has_tainted_issuer_of(&[root]), "a certificate without authority key ID");
     assert!(!bundle.has_tainted_issuer_of(&[]));
