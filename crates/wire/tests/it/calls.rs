@@ -22,7 +22,7 @@ struct Obeys {
 impl Debug for Obeys {
     async fn get_info(&self, request: Request<GetInfoRequest>) -> Result<Response<GetInfoResponse>, Status> {
         match request.metadata().get("do").map(|what| what.to_str().unwrap()) {
-            Some("panic") => std::panic::panic_any("as told"),
+            Some("panic") => panic!("as told"),
             Some("wait") => {
                 let (alive, _ended) = mpsc::channel(1);
                 self.waiting.send(alive).unwrap();

@@ -1,6 +1,6 @@
 //! The border through its public door: real sockets, real handshakes, real processes.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod ca;
 mod calls;
