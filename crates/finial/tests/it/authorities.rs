@@ -153,7 +153,7 @@ async fn force_rotation_self_signed() -> Result<()> {
         agent.line("Scheduled rotation for SVID entries due to tainted X.509 authorities").await?;
     ensure!(scheduled.contains("count=1"), "{scheduled}");
     agent.line("Agent SVID is tainted by a root authority, forcing rotation").await?;
-    agent.line("Agent SVID renewed").await?;
+    agent.line("Successfully rotated agent SVID").await?;
     eventually("an SVID of the new authority", async || {
         let update = workload.x509().await.ok()?;
         (update.svid(ID).ok()?.issuer() == new).then_some(())

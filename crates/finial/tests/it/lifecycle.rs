@@ -154,7 +154,7 @@ async fn an_evicted_join_token_agent_ends() -> Result<()> {
     let refusal = deployment.server()?.line("Agent is not attested").await?;
     assert!(refusal.contains(&format!("caller_id=\"{id}\"")), "{refusal}");
     assert!(!agent.ended().await?.success());
-    assert!(agent.output().contains("removing SVID and shutting down"), "{}", agent.output());
+    agent.line_after_end("removing SVID and shutting down").await?;
     let remembered = std::fs::read_to_string(deployment.path("a/data/agent-data.json"))?;
     assert!(remembered.starts_with(r#"{"svid":null"#), "{remembered}");
     Ok(())

@@ -104,7 +104,7 @@ async fn force_rotation_upstream_authority() -> Result<()> {
         (update.svid(ID).ok()?.chain.last()?.authority_key_id_hex() == new.id()).then_some(())
     })
     .await?;
-    agent.line("Agent SVID renewed").await?;
+    agent.line("Successfully rotated agent SVID").await?;
 
     let revoked = json(&deployment, &["upstreamauthority", "revoke", "-subjectKeyID", &id]).await?;
     ensure!(text(&revoked, "/upstream_authority_subject_key_id")? == id, "{revoked}");
