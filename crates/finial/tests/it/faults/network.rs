@@ -2,7 +2,7 @@
 
 use super::{ID, eager};
 use crate::{has_ids, own_uid, serving};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use finial_testkit::{AgentOptions, Proxy, Workload, entry};
 use std::time::Duration;
 
