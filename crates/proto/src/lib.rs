@@ -9,6 +9,7 @@
 //! wrappers are plain: `BoolValue` is `Option<bool>`, `Empty` is `()`. Messages that hold a key, a
 //! token or a secret print without it.
 
+mod filters;
 mod redact;
 
 /// A module of generated code, and what else belongs into it.

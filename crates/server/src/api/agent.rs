@@ -17,7 +17,7 @@ use finial_proto::server::agent::{
     AttestAgentRequest, AttestAgentResponse, BanAgentRequest, CountAgentsRequest, CountAgentsResponse,
     CreateJoinTokenRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest, ListAgentsResponse,
     PostStatusRequest, PostStatusResponse, RenewAgentRequest, RenewAgentResponse, attest_agent_request,
-    count_agents_request, list_agents_request,
+    list_agents_request,
 };
 use finial_proto::types;
 use finial_wire::convert::agents::agent_to_proto;
@@ -45,42 +45,9 @@ impl AgentService {
     }
 }
 
-/// What lists and counts have in common.
-struct Filter {
-    attestation_type: String,
-    selectors: Option<types::SelectorMatch>,
-    banned: Option<bool>,
-    can_reattest: Option<bool>,
-    expires_before: String,
-}
-
-impl From<count_agents_request::Filter> for Filter {
-    fn from(filter: count_agents_request::Filter) -> Self {
-        Self {
-            attestation_type: filter.by_attestation_type,
-            selectors: filter.by_selector_match,
-            banned: filter.by_banned,
-            can_reattest: filter.by_can_reattest,
-            expires_before: filter.by_expires_before,
-        }
-    }
-}
-
-impl From<list_agents_request::Filter> for Filter {
-    fn from(filter: list_agents_request::Filter) -> Self {
-        Self {
-            attestation_type: filter.by_attestation_type,
-            selectors: filter.by_selector_match,
-            banned: filter.by_banned,
-            can_reattest: filter.by_can_reattest,
-            expires_before: filter.by_expires_before,
-        }
-    }
-}
-
-fn read_filter(filter: Option<Filter>) -> Result<NodeFilter, Failure> {
+fn read_filter(filter: Option<list_agents_request::Filter>) -> Result<NodeFilter, Failure> {
     let Some(filter) = filter else { return Ok(NodeFilter::default()) };
-    let selectors = filter.selectors.map(|wanted| {
+    let selectors = filter.by_selector_match.map(|wanted| {
         let selectors = selectors_from_proto(&wanted.selectors)
             .map_err(|e| Failure::invalid(format!("failed to parse selectors: {e}")))?;
         if selectors.is_empty() {
@@ -90,12 +57,12 @@ fn read_filter(filter: Option<Filter>) -> Result<NodeFilter, Failure> {
         Ok(SelectorMatch::new(selectors, mode.map_err(|e| Failure::invalid(e.to_string()))?))
     });
     Ok(NodeFilter {
-        attestation_type: Some(filter.attestation_type).filter(|kind| !kind.is_empty()),
+        attestation_type: Some(filter.by_attestation_type).filter(|kind| !kind.is_empty()),
         selectors: selectors.transpose()?,
-        banned: filter.banned,
-        can_reattest: filter.can_reattest,
+        banned: filter.by_banned,
+        can_reattest: filter.by_can_reattest,
         // A moment that cannot be read is no condition: SPIRE's clients have come to rely on it.
-        expires_before: read_moment(&filter.expires_before),
+        expires_before: read_moment(&filter.by_expires_before),
     })
 }
 
@@ -112,7 +79,7 @@ impl Agent for AgentService {
         &self,
         request: Request<CountAgentsRequest>,
     ) -> Result<Response<CountAgentsResponse>, Status> {
-        let filter = read_filter(request.into_inner().filter.map(Filter::from)).map_err(refuse)?;
+        let filter = read_filter(request.into_inner().filter.map(Into::into)).map_err(refuse)?;
         let count = self.rooms.registry.count_nodes(&filter);
         Ok(Response::new(CountAgentsResponse { count: i32::try_from(count).unwrap_or(i32::MAX) }))
     }
@@ -122,7 +89,7 @@ impl Agent for AgentService {
         request: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
         let request = request.into_inner();
-        let filter = read_filter(request.filter.map(Filter::from)).map_err(refuse)?;
+        let filter = read_filter(request.filter).map_err(refuse)?;
         let page = Page::from_request(request.page_size, &request.page_token, "agents");
         let page = page.map_err(refuse)?;
         let nodes = self.rooms.registry.page_nodes(&filter, page.after_row, page.limit);

@@ -17,7 +17,7 @@ use finial_proto::server::entry::{
     GetAuthorizedEntriesRequest, GetAuthorizedEntriesResponse, GetEntryRequest, ListEntriesRequest,
     ListEntriesResponse, SyncAuthorizedEntriesRequest, SyncAuthorizedEntriesResponse,
     batch_create_entry_response, batch_delete_entry_response, batch_update_entry_response,
-    count_entries_request, list_entries_request,
+    list_entries_request,
 };
 use finial_proto::types;
 use finial_wire::convert::entries::{EntryOperation, draft_from_proto, entry_to_proto, merge_entry};
@@ -106,58 +106,25 @@ fn entry_missing_or(id: &str, otherwise: &str) -> Failure {
     }
 }
 
-/// What lists and counts have in common.
-struct Filter {
-    spiffe_id: Option<types::Spiffeid>,
-    parent_id: Option<types::Spiffeid>,
-    selectors: Option<types::SelectorMatch>,
-    federates_with: Option<types::FederatesWithMatch>,
-    hint: Option<String>,
-    downstream: Option<bool>,
-}
-
-impl From<count_entries_request::Filter> for Filter {
-    fn from(filter: count_entries_request::Filter) -> Self {
-        Self {
-            spiffe_id: filter.by_spiffe_id,
-            parent_id: filter.by_parent_id,
-            selectors: filter.by_selectors,
-            federates_with: filter.by_federates_with,
-            hint: filter.by_hint,
-            downstream: filter.by_downstream,
-        }
-    }
-}
-
-impl From<list_entries_request::Filter> for Filter {
-    fn from(filter: list_entries_request::Filter) -> Self {
-        Self {
-            spiffe_id: filter.by_spiffe_id,
-            parent_id: filter.by_parent_id,
-            selectors: filter.by_selectors,
-            federates_with: filter.by_federates_with,
-            hint: filter.by_hint,
-            downstream: filter.by_downstream,
-        }
-    }
-}
-
-fn read_filter(trust_domain: &TrustDomain, filter: Option<Filter>) -> Result<EntryFilter, Failure> {
+fn read_filter(
+    trust_domain: &TrustDomain,
+    filter: Option<list_entries_request::Filter>,
+) -> Result<EntryFilter, Failure> {
     let Some(filter) = filter else { return Ok(EntryFilter::default()) };
-    let parent_id = filter.parent_id.map(|id| {
+    let parent_id = filter.by_parent_id.map(|id| {
         member_from_proto(trust_domain, Some(&id))
             .map_err(|e| Failure::invalid(format!("malformed parent ID filter: {e}")))
     });
-    let spiffe_id = filter.spiffe_id.map(|id| {
+    let spiffe_id = filter.by_spiffe_id.map(|id| {
         workload_from_proto(trust_domain, Some(&id))
             .map_err(|e| Failure::invalid(format!("malformed SPIFFE ID filter: {e}")))
     });
-    let selectors = filter.selectors.map(|wanted| {
+    let selectors = filter.by_selectors.map(|wanted| {
         let (selectors, mode) = selector_filter(&wanted)
             .map_err(|e| Failure::invalid(format!("malformed selectors filter: {e}")))?;
         Ok(SetFilter::new(selectors, mode))
     });
-    let federates_with = filter.federates_with.map(|wanted| {
+    let federates_with = filter.by_federates_with.map(|wanted| {
         let (trust_domains, mode) = federation_filter(&wanted)
             .map_err(|e| Failure::invalid(format!("malformed federates with filter: {e}")))?;
         Ok(SetFilter::new(trust_domains, mode))
@@ -167,8 +134,8 @@ fn read_filter(trust_domain: &TrustDomain, filter: Option<Filter>) -> Result<Ent
         parent_id: parent_id.transpose()?,
         selectors: selectors.transpose()?,
         federates_with: federates_with.transpose()?,
-        hint: filter.hint.filter(|hint| !hint.is_empty()),
-        only_downstream: filter.downstream == Some(true),
+        hint: filter.by_hint.filter(|hint| !hint.is_empty()),
+        only_downstream: filter.by_downstream == Some(true),
     })
 }
 
@@ -178,7 +145,7 @@ impl Entry for EntryService {
         &self,
         request: Request<CountEntriesRequest>,
     ) -> Result<Response<CountEntriesResponse>, Status> {
-        let filter = request.into_inner().filter.map(Filter::from);
+        let filter = request.into_inner().filter.map(Into::into);
         let filter = read_filter(&self.rooms.trust_domain, filter).map_err(refuse)?;
         let count = self.rooms.registry.count_entries(&filter);
         Ok(Response::new(CountEntriesResponse { count: i32::try_from(count).unwrap_or(i32::MAX) }))
@@ -189,7 +156,7 @@ impl Entry for EntryService {
         request: Request<ListEntriesRequest>,
     ) -> Result<Response<ListEntriesResponse>, Status> {
         let request = request.into_inner();
-        let filter = request.filter.map(Filter::from);
+        let filter = request.filter;
         let filter = read_filter(&self.rooms.trust_domain, filter).map_err(refuse)?;
         let page = Page::from_request(request.page_size, &request.page_token, "entries");
         let page = page.map_err(refuse)?;

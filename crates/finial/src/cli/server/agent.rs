@@ -15,7 +15,7 @@ use crate::output::{Fault, Format};
 use finial_proto::server::agent::agent_client::AgentClient;
 use finial_proto::server::agent::{
     BanAgentRequest, CountAgentsRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest,
-    ListAgentsResponse, count_agents_request, list_agents_request,
+    ListAgentsResponse, list_agents_request,
 };
 use finial_proto::types::{AgentMask, SelectorMatch, Spiffeid};
 use finial_wire::status::RpcError;
@@ -155,20 +155,7 @@ async fn list_agents(invocation: Invocation<'_>) -> Result<(), Fault> {
 async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
     let Invocation { flags, terminal } = invocation;
     let mut client = client(flags)?;
-    let list_agents_request::Filter {
-        by_attestation_type,
-        by_selector_match,
-        by_banned,
-        by_can_reattest,
-        by_expires_before,
-    } = filter(flags)?;
-    let filter = count_agents_request::Filter {
-        by_attestation_type,
-        by_selector_match,
-        by_banned,
-        by_can_reattest,
-        by_expires_before,
-    };
+    let filter = filter(flags)?.into();
     let counted = client
         .count_agents(CountAgentsRequest { filter: Some(filter) })
         .await

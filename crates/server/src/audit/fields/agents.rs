@@ -4,7 +4,7 @@ use super::{Add, Fields, Talk, Told, add_selector_match, hash};
 use finial_proto::server::agent::{
     AttestAgentRequest, AttestAgentResponse, BanAgentRequest, CountAgentsRequest, CreateJoinTokenRequest,
     DeleteAgentRequest, GetAgentRequest, ListAgentsRequest, PostStatusRequest, RenewAgentRequest,
-    attest_agent_request, attest_agent_response,
+    attest_agent_request, attest_agent_response, list_agents_request,
 };
 use finial_proto::types;
 use finial_wire::convert::ids::{agent_from_proto, id_from_proto, workload_from_proto};
@@ -14,16 +14,8 @@ const VERSION_MAX: usize = 255;
 
 pub(super) fn tell(method: &str, talk: &Talk<'_>) -> Told {
     Told::Once(match method {
-        "CountAgents" => {
-            let filter = talk.asked::<CountAgentsRequest>().filter.unwrap_or_default();
-            let kind = filter.by_attestation_type;
-            of_filter(&kind, filter.by_banned, filter.by_can_reattest, filter.by_selector_match.as_ref())
-        }
-        "ListAgents" => {
-            let filter = talk.asked::<ListAgentsRequest>().filter.unwrap_or_default();
-            let kind = filter.by_attestation_type;
-            of_filter(&kind, filter.by_banned, filter.by_can_reattest, filter.by_selector_match.as_ref())
-        }
+        "CountAgents" => of_filter(talk.asked::<CountAgentsRequest>().filter.unwrap_or_default().into()),
+        "ListAgents" => of_filter(talk.asked::<ListAgentsRequest>().filter.unwrap_or_default()),
         "GetAgent" => of_agent(talk, talk.asked::<GetAgentRequest>().id.as_ref()),
         "DeleteAgent" => of_agent(talk, talk.asked::<DeleteAgentRequest>().id.as_ref()),
         "BanAgent" => of_agent(talk, talk.asked::<BanAgentRequest>().id.as_ref()),
@@ -40,21 +32,16 @@ pub(super) fn tell(method: &str, talk: &Talk<'_>) -> Told {
     })
 }
 
-fn of_filter(
-    kind: &str,
-    banned: Option<bool>,
-    can_reattest: Option<bool>,
-    selectors: Option<&types::SelectorMatch>,
-) -> Fields {
+fn of_filter(filter: list_agents_request::Filter) -> Fields {
     let mut fields = Fields::new();
-    fields.add_text("node_attestor_type", kind);
-    if let Some(banned) = banned {
+    fields.add_text("node_attestor_type", &filter.by_attestation_type);
+    if let Some(banned) = filter.by_banned {
         fields.add("by_banned", banned);
     }
-    if let Some(can_reattest) = can_reattest {
+    if let Some(can_reattest) = filter.by_can_reattest {
         fields.add("by_can_reattest", can_reattest);
     }
-    add_selector_match(&mut fields, selectors);
+    add_selector_match(&mut fields, filter.by_selector_match.as_ref());
     fields
 }
 

@@ -4,7 +4,7 @@ use super::{Add, Fields, Talk, Told, add_selector_match, selectors_text};
 use finial_proto::server::entry::{
     BatchCreateEntryRequest, BatchCreateEntryResponse, BatchDeleteEntryRequest, BatchDeleteEntryResponse,
     BatchUpdateEntryRequest, BatchUpdateEntryResponse, CountEntriesRequest, GetEntryRequest,
-    ListEntriesRequest, count_entries_request, list_entries_request,
+    ListEntriesRequest, list_entries_request,
 };
 use finial_proto::types;
 use finial_wire::convert::ids::{id_from_proto, member_from_proto, workload_from_proto};
@@ -14,23 +14,7 @@ pub(super) fn tell(method: &str, talk: &Talk<'_>) -> Told {
     match method {
         "CountEntries" => {
             if let Some(filter) = talk.asked::<CountEntriesRequest>().filter {
-                let count_entries_request::Filter {
-                    by_spiffe_id,
-                    by_parent_id,
-                    by_selectors,
-                    by_federates_with,
-                    by_hint,
-                    by_downstream,
-                } = filter;
-                let filter = list_entries_request::Filter {
-                    by_spiffe_id,
-                    by_parent_id,
-                    by_selectors,
-                    by_federates_with,
-                    by_hint,
-                    by_downstream,
-                };
-                add_filter(&mut fields, talk, filter);
+                add_filter(&mut fields, talk, filter.into());
             }
         }
         "ListEntries" => {

@@ -10,8 +10,7 @@ use crate::output::go_text::quoted;
 use crate::output::server::entry::{print_count, print_found};
 use finial_proto::server::entry::entry_client::EntryClient;
 use finial_proto::server::entry::{
-    CountEntriesRequest, GetEntryRequest, ListEntriesRequest, ListEntriesResponse, count_entries_request,
-    list_entries_request,
+    CountEntriesRequest, GetEntryRequest, ListEntriesRequest, ListEntriesResponse, list_entries_request,
 };
 use finial_proto::types::selector_match::MatchBehavior;
 use finial_proto::types::{Entry, FederatesWithMatch, SelectorMatch, Spiffeid};
@@ -137,22 +136,7 @@ async fn fetch_all(
 async fn count(invocation: Invocation<'_>) -> Result<(), Fault> {
     let Invocation { flags, terminal } = invocation;
     let mut client = client(flags)?;
-    let list_entries_request::Filter {
-        by_spiffe_id,
-        by_parent_id,
-        by_selectors,
-        by_federates_with,
-        by_hint,
-        by_downstream,
-    } = filter(flags)?;
-    let filter = count_entries_request::Filter {
-        by_spiffe_id,
-        by_parent_id,
-        by_selectors,
-        by_federates_with,
-        by_hint,
-        by_downstream,
-    };
+    let filter = filter(flags)?.into();
     let counted = client
         .count_entries(CountEntriesRequest { filter: Some(filter) })
         .await
