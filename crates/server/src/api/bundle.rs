@@ -40,8 +40,7 @@ impl BundleService {
 
     /// Whether others verify with what this caller was given: agents and servers below hand it on.
     fn passes_on(&self, id: &SpiffeId) -> bool {
-        let entries = || self.rooms.registry.entries_of(id);
-        id.path().starts_with("/spire/agent/") || entries().iter().any(|entry| entry.value.spec.downstream)
+        id.is_agent() || self.rooms.registry.is_downstream(id)
     }
 
     /// Reads the name of a foreign trust domain; `doing` completes the refusal of the own one.

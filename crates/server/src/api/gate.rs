@@ -181,11 +181,11 @@ impl Rules {
         if access.admin && self.is_admin(id) {
             return Some(Grant::Admin);
         }
-        (access.downstream && self.is_downstream(id)).then_some(Grant::Downstream)
+        (access.downstream && self.registry.is_downstream(id)).then_some(Grant::Downstream)
     }
 
     fn is_admin(&self, id: &SpiffeId) -> bool {
-        self.admin_ids.contains(id) || self.registry.entries_of(id).iter().any(|entry| entry.value.spec.admin)
+        self.admin_ids.contains(id) || self.registry.is_admin(id)
     }
 
     /// By what a caller was let in, as SPIRE logs it.
@@ -197,10 +197,6 @@ impl Rules {
             Grant::Admin | Grant::Downstream => "entries",
             Grant::Agent => "datastore",
         }
-    }
-
-    fn is_downstream(&self, id: &SpiffeId) -> bool {
-        self.registry.entries_of(id).iter().any(|entry| entry.value.spec.downstream)
     }
 }
 

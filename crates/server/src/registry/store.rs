@@ -193,9 +193,14 @@ impl Registry {
         self.read().entry(id).cloned()
     }
 
-    /// The entries that give an identity.
-    pub fn entries_of(&self, id: &SpiffeId) -> Vec<IndexedEntry> {
-        self.read().entries_of(id).cloned().collect()
+    /// Whether an entry makes an identity an administrator.
+    pub fn is_admin(&self, id: &SpiffeId) -> bool {
+        self.read().entries_of(id).any(|entry| entry.value.spec.admin)
+    }
+
+    /// Whether an entry makes an identity a downstream server.
+    pub fn is_downstream(&self, id: &SpiffeId) -> bool {
+        self.read().entries_of(id).any(|entry| entry.value.spec.downstream)
     }
 
     /// One agent.
