@@ -3,8 +3,10 @@
 //! The registry checks much more before it comes here; these hold for every caller.
 
 use finial_identity::bundle::{AuthorityError, PruneError};
-use finial_identity::{Bundle, Code, EntryDraft, EntrySpec};
-use finial_plugin::datastore::{BundleChange, BundleDeletion, BundleParts, StoreError, StoreResult};
+use finial_identity::{Bundle, Code, EntryDraft, EntrySpec, FederationRelationship};
+use finial_plugin::datastore::{
+    BundleChange, BundleDeletion, BundleParts, RelationshipParts, StoreError, StoreResult,
+};
 
 /// Checks a draft before it is written for the first time.
 pub(crate) fn check_draft(draft: &EntryDraft) -> StoreResult<()> {
@@ -86,6 +88,20 @@ fn replace_parts(bundle: &mut Bundle, newer: Bundle, parts: BundleParts) {
     }
     if parts.sequence_number {
         bundle.sequence_number = newer.sequence_number;
+    }
+}
+
+/// Replaces what the parts name of how the bundle is fetched; the bundle itself has its own table.
+pub(crate) fn replace_endpoint(
+    stored: &mut FederationRelationship,
+    newer: &FederationRelationship,
+    parts: RelationshipParts,
+) {
+    if parts.bundle_endpoint_url {
+        stored.bundle_endpoint_url.clone_from(&newer.bundle_endpoint_url);
+    }
+    if parts.bundle_endpoint_profile {
+        stored.profile.clone_from(&newer.profile);
     }
 }
 

@@ -1,12 +1,12 @@
-//! Rows of entries and nodes as they stand in any database, and what they mean.
+//! Rows of entries, nodes and relationships as they stand in any database, and what they mean.
 //!
 //! How a row is read differs from database to database; what absence, 0 and an empty text stand for does not.
 
 use crate::codec::{self, CodecError};
 use crate::time::DateTime;
 use finial_identity::{
-    AgentSerial, AttestedNode, EntryId, EntrySpec, RegistrationEntry, Selector, SpiffeId, TrustDomain,
-    UnixTime,
+    AgentSerial, AttestedNode, EntryId, EntrySpec, FederationRelationship, RegistrationEntry, Selector,
+    SpiffeId, TrustDomain, UnixTime,
 };
 use finial_plugin::datastore::Row;
 use std::collections::HashMap;
@@ -130,4 +130,10 @@ pub(crate) fn as_read_back(mut spec: EntrySpec) -> EntrySpec {
     spec.expires_at = spec.expires_at.filter(|end| end.seconds() != 0);
     spec.additional = spec.additional.filter(|set| *set != Default::default());
     spec
+}
+
+/// URL, profile and the endpoint's SPIFFE ID of a relationship, as they stand in `federated_trust_domains`.
+pub(crate) fn relationship_columns(relationship: &FederationRelationship) -> (&str, &'static str, &str) {
+    let endpoint_id = relationship.profile.endpoint_id().map_or("", |id| id.as_str());
+    (&relationship.bundle_endpoint_url, relationship.profile.name(), endpoint_id)
 }

@@ -5,6 +5,8 @@ use super::session::{Columns, Session, Value, first};
 use super::transaction::{reading, transaction};
 use super::{SqlStore, bundles};
 use crate::codec::{self, CodecError};
+use crate::rules;
+use crate::stored::relationship_columns;
 use crate::time::DateTime;
 use async_trait::async_trait;
 use finial_identity::{BundleEndpointProfile, FederationRelationship, SpiffeId, TrustDomain};
@@ -71,27 +73,19 @@ impl FederationStore for SqlStore {
     }
 }
 
-/// Profile and endpoint's SPIFFE ID as SPIRE writes them.
-fn profile_columns(profile: &BundleEndpointProfile) -> (&'static str, &str) {
-    match profile {
-        BundleEndpointProfile::HttpsWeb => ("https_web", ""),
-        BundleEndpointProfile::HttpsSpiffe { endpoint_id } => ("https_spiffe", endpoint_id.as_str()),
-    }
-}
-
 async fn create(
     db: &mut dyn Session,
     relationship: &FederationRelationship,
     now: DateTime,
 ) -> Result<Row<FederationRelationship>, Fault> {
     let name = &relationship.trust_domain;
-    let (profile, endpoint_id) = profile_columns(&relationship.profile);
+    let (url, profile, endpoint_id) = relationship_columns(relationship);
     let moment = Value::Moment(Some(now));
     let values = [
         moment,
         moment,
         Value::Text(name.as_str()),
-        Value::Text(&relationship.bundle_endpoint_url),
+        Value::Text(url),
         Value::Text(profile),
         Value::Text(endpoint_id),
         Value::Flag(false),
@@ -112,16 +106,11 @@ async fn update(
     let name = &newer.trust_domain;
     first(db, LOCK, &[Value::Text(name.as_str())]).await?.ok_or_else(Fault::not_found)?;
     let mut stored = find(db, name).await?.ok_or_else(Fault::not_found)?.value;
-    if parts.bundle_endpoint_url {
-        stored.bundle_endpoint_url.clone_from(&newer.bundle_endpoint_url);
-    }
-    if parts.bundle_endpoint_profile {
-        stored.profile.clone_from(&newer.profile);
-    }
-    let (profile, endpoint_id) = profile_columns(&stored.profile);
+    rules::replace_endpoint(&mut stored, newer, parts);
+    let (url, profile, endpoint_id) = relationship_columns(&stored);
     let values = [
         Value::Moment(Some(now)),
-        Value::Text(&stored.bundle_endpoint_url),
+        Value::Text(url),
         Value::Text(profile),
         Value::Text(endpoint_id),
         Value::Text(name.as_str()),

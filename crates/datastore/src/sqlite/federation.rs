@@ -3,6 +3,8 @@
 use super::fault::Fault;
 use super::{SqliteStore, bundles};
 use crate::codec;
+use crate::rules;
+use crate::stored::relationship_columns;
 use crate::time::DateTime;
 use async_trait::async_trait;
 use finial_identity::{BundleEndpointProfile, Code, FederationRelationship, SpiffeId, TrustDomain};
@@ -86,7 +88,7 @@ fn create(
     now: DateTime,
 ) -> Result<Row<FederationRelationship>, Fault> {
     set_bundle(db, relationship, now)?;
-    let (url, profile, endpoint_id) = columns(relationship);
+    let (url, profile, endpoint_id) = relationship_columns(relationship);
     let row = (now, relationship.trust_domain.as_str(), url, profile, endpoint_id);
     db.prepare_cached(INSERT)?.execute(row)?;
     find(db, &relationship.trust_domain)?.ok_or_else(Fault::not_found)
@@ -102,13 +104,8 @@ fn update(
     if parts.trust_domain_bundle {
         set_bundle(db, &newer, now)?;
     }
-    if parts.bundle_endpoint_url {
-        stored.value.bundle_endpoint_url = newer.bundle_endpoint_url;
-    }
-    if parts.bundle_endpoint_profile {
-        stored.value.profile = newer.profile;
-    }
-    let (url, profile, endpoint_id) = columns(&stored.value);
+    rules::replace_endpoint(&mut stored.value, &newer, parts);
+    let (url, profile, endpoint_id) = relationship_columns(&stored.value);
     db.prepare_cached(UPDATE)?.execute((now, stored.row_id, url, profile, endpoint_id))?;
     find(db, &newer.trust_domain)?.ok_or_else(Fault::not_found)
 }
@@ -117,11 +114,6 @@ fn set_bundle(db: &Connection, relationship: &FederationRelationship, now: DateT
     let Some(bundle) = relationship.bundle.clone() else { return Ok(()) };
     bundles::apply(db, &relationship.trust_domain, BundleChange::Set(bundle), now)?;
     Ok(())
-}
-
-fn columns(relationship: &FederationRelationship) -> (&str, &'static str, &str) {
-    let endpoint_id = relationship.profile.endpoint_id().map_or("", |id| id.as_str());
-    (&relationship.bundle_endpoint_url, relationship.profile.name(), endpoint_id)
 }
 
 /// A row as it is stored.
