@@ -9,6 +9,7 @@ mod process;
 mod server;
 mod telemetry;
 mod validate;
+mod web;
 
 pub(crate) use agent::agent;
 pub(crate) use server::server;

@@ -2,31 +2,17 @@
 
 use super::SUBSYSTEM;
 use crate::config::{PrometheusSettings, TlsFiles};
-use bytes::Bytes;
+use crate::run::web;
 use finial_runtime::clock::SystemClock;
 use finial_runtime::metrics::prometheus::{CONTENT_TYPE, Prometheus};
 use finial_wire::tls::{KeyExchange, PemTlsError, TlsOptions, pem_server_config};
-use http::header::CONTENT_TYPE as CONTENT_TYPE_HEADER;
-use http::{HeaderValue, Request, Response};
-use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http::StatusCode;
 use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// More than anybody needs who asks for metrics.
-const CONNECTIONS_MAX: usize = 64;
-/// After an error of the system, such as too many open files.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Why the files of `tls` could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -95,50 +81,14 @@ async fn accept(
     numbers: Arc<Prometheus>,
     tls: Option<ExporterTls>,
 ) -> Result<(), Infallible> {
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        if connections.len() >= CONNECTIONS_MAX {
-            connections.join_next().await;
-        }
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let acceptor = tls.as_ref().map(|tls| tls.0.clone());
-                connections.spawn(answer(stream, acceptor, Arc::clone(&numbers)));
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
-        }
-    }
-}
-
-async fn answer(stream: TcpStream, acceptor: Option<TlsAcceptor>, numbers: Arc<Prometheus>) {
-    let Some(acceptor) = acceptor else { return answer_all(stream, numbers).await };
-    // Whoever does not finish a handshake gets no answer.
-    if let Ok(Ok(stream)) = tokio::time::timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
-        answer_all(stream, numbers).await;
-    }
-}
-
-async fn answer_all<S: AsyncRead + AsyncWrite + Unpin>(stream: S, numbers: Arc<Prometheus>) {
-    let service = service_fn(|_: Request<hyper::body::Incoming>| {
-        let mut response = Response::new(Full::new(Bytes::from(numbers.exposition())));
-        response.headers_mut().insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(CONTENT_TYPE));
-        async move { Ok::<_, Infallible>(response) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(16 << 10)
-        .serve_connection(TokioIo::new(stream), service);
-    // Whoever went away does not want to know.
-    let _ = connection.await;
+    let answer = move |_: &str| web::response(StatusCode::OK, CONTENT_TYPE, numbers.exposition());
+    web::serve(listener, tls.map(|tls| tls.0), answer).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use finial_runtime::metrics::{Metrics, Rules};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
     async fn numbers_are_under_every_path() {
@@ -148,11 +98,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(accept(listener, numbers, None));
         for path in ["/metrics", "/"] {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await.unwrap();
-            let mut response = String::new();
-            stream.read_to_string(&mut response).await.unwrap();
+            let response = web::asked(address, path).await;
             assert!(
                 response.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
                 "{response}"
